@@ -1,0 +1,1 @@
+"""Wires: I/O modules, their lines, and what a line reads."""

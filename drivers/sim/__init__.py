@@ -1,0 +1,1 @@
+"""Simulators that speak the real protocols on loopback, and can misbehave."""

@@ -1,0 +1,1 @@
+"""Protocol knowledge as pure functions: bytes in, meaning out."""

@@ -1,0 +1,1 @@
+"""From the configuration folder to checked dataclasses, with every mistake found."""
