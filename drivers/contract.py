@@ -1,4 +1,4 @@
-"""The contract of every driver: its settings, what it says and accepts, one coroutine, one command."""
+"""The contract of every driver: settings, what it says and accepts, one coroutine, one command."""
 
 from __future__ import annotations
 

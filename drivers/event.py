@@ -1,4 +1,4 @@
-"""A signal, stamped with who said it and when: what the inbox, the engine and the journal handle."""
+"""A signal, stamped with who said it and when: what inbox, engine and journal handle."""
 
 from __future__ import annotations
 

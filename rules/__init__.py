@@ -1,1 +1,1 @@
-"""Decide from what devices say what they are told. Never waits, connects, stores or asks the time."""
+"""Decide from what devices say what they are told. Never waits, connects or stores."""
