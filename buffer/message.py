@@ -1,0 +1,60 @@
+"""What the uplink asks of an MQTT client: messages, their acknowledgement, and the end of the link."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class Unreachable(Exception):
+    """There is no link to the broker, or it has ended. Worth another try."""
+
+
+class Refused(Exception):
+    """The broker answered one message with a failure, so it was not delivered."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"{reason} (0x{code:02x})")
+        self.code = code
+        """MQTT v5 reason code, 0x80 or above."""
+        self.reason = reason
+        """Its name in the standard: `Not authorized`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One publication, always at QoS 1."""
+
+    topic: str
+    payload: bytes
+    retain: bool = False
+    content_type: str | None = None
+    """MQTT v5 content type, like `application/cloudevents+json`."""
+    properties: Mapping[str, str] = field(default_factory=dict)
+    """MQTT v5 user properties."""
+    expiry: int | None = None
+    """Seconds after which the broker need not hand it on any more."""
+
+
+class Publisher(Protocol):
+    """One connection to the broker, from CONNACK to its end."""
+
+    @property
+    def receive_maximum(self) -> int:
+        """How many messages the broker takes before it has acknowledged one."""
+
+    @property
+    def ended(self) -> asyncio.Future[None]:
+        """Done when the link is down; holds `Unreachable` with the reason, never cancelled."""
+
+    def publish(self, message: Message) -> asyncio.Future[None]:
+        """Send `message` now, behind those sent before. Does not wait.
+
+        The future is done with the PUBACK of this very message. It holds None when the code means
+        success (no matching subscribers is one), else `Refused`; `Unreachable` when the link ended first.
+        """
+
+
+Connect = Callable[[], AbstractAsyncContextManager[Publisher]]
+"""Makes one new connection, which ends with the block. Entering it raises Unreachable."""
