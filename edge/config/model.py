@@ -1,0 +1,111 @@
+"""The whole configuration of a site as checked values; building it touched no device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from drivers.contract import Driver
+from drivers.priorities import Priority
+from drivers.settings import ByteSize, Seconds, Secret
+from rules.model import EvacuationPlan, RuleSet, World
+from rules.problems import Mark, Problems
+
+Range = tuple[int, int]
+"""Local minutes after midnight, start and end; an end above 1440 is on the next day."""
+
+Week = Mapping[int, tuple[Range, ...]]
+"""Day (0 is Monday) to its ranges; a missing day has none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """When something is on: a week, and dates that differ."""
+
+    week: Week = field(default_factory=dict)
+    holidays: Mapping[date, tuple[Range, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mqtt:
+    """`mqtt:` of site.yaml; the uplink."""
+
+    url: str
+    """`mqtt://host[:port]` or `mqtts://host[:port]`."""
+    username: str | None = None
+    password: Secret | None = None
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    topic_root: str = "storewarden"
+    drain_rate: float | None = None
+    """Records a second of the backlog below life_safety; None: no cap. Written `200/s`."""
+    window: int = 20
+    """Messages in flight, 1 to 50."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Http:
+    """`http:` of site.yaml."""
+
+    host: str = "127.0.0.1"
+    port: int = 9464
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Buffer:
+    """`buffer:` of site.yaml; the journal."""
+
+    path: Path = Path("/var/lib/storewarden")
+    max_size: ByteSize = ByteSize(512_000_000)
+    keep: Seconds = Seconds(90 * 86400.0)
+    max_wait: Seconds = Seconds(0.1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """site.yaml."""
+
+    site: str
+    timezone: str = "UTC"
+    hours: Schedule | None = None
+    schedules: Mapping[str, Schedule] = field(default_factory=dict)
+    evacuation: EvacuationPlan | None = None
+    """Groups resolved to devices; None without an `evacuation:` key."""
+    mqtt: Mqtt | None = None
+    http: Http = field(default_factory=Http)
+    buffer: Buffer = field(default_factory=Buffer)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configured:
+    """One I/O module or device of devices.yaml."""
+
+    id: str
+    type: str
+    name: str
+    driver: Driver
+    mark: Mark
+    near: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    raised: Priority | None = None
+    """`priority:`: what this device says is at least so urgent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """A configuration without errors."""
+
+    folder: Path
+    site: Site
+    io: Mapping[str, Configured]
+    devices: Mapping[str, Configured]
+    groups: Mapping[str, tuple[str, ...]]
+    world: World
+    rules: RuleSet
+    problems: Problems
+    """Warnings only."""
+    hash: str
+    """SHA-256 over the files in order, 12 hexadecimal digits; secrets left out."""
