@@ -233,7 +233,12 @@ class RuleSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestCase:
-    """One entry of `tests:`; see rules.scenario for how it is played."""
+    """One entry of `tests:`; see rules.scenario for how it is played.
+
+    Its mappings keep the keys as written; names, signals and fields are checked, durations are
+    seconds (`at`, `restart`, `for`, parameters of type Seconds), fields and parameters have
+    their own types.
+    """
 
     __test__ = False
 
@@ -241,10 +246,22 @@ class TestCase:
     mark: Mark
     file: str
     given: Mapping[str, Any]
+    """`now`: a naive datetime, site local; `site`, `states`: `{device: {state: value}}` (`site:`
+    is short for `states: {site: …}` and merged into it); `mode`: a word; `vars`: as written,
+    already in `variant`."""
     timeline: tuple[Mapping[str, Any], ...]
+    """In order of `at`. `{at, <device>: <signal>, <field>: value…}`, or one of `down`, `up`,
+    `fail` (a device id), `restart` (seconds), `acknowledge` (an incident), `mode` (a word)."""
     expect: tuple[Mapping[str, Any], ...]
+    """`{at, rule?, <command>: <device id, or the word of a site command>, <parameter>: value…}`,
+    `{at, rule?, ends: <device id>}` or `{at?, not_fired: {rule, because?}}`. `for` is kept as
+    `for`, in seconds."""
     rules: tuple[str, ...]
     """Ids of the rules it plays: its own file's, and those of `with:`."""
+    variant: Mapping[str, Rule] = field(default_factory=dict)
+    """Rules loaded anew with the `vars` of `given`, by id; they stand for those of the RuleSet."""
+    marks: tuple[Mark, ...] = ()
+    """Where each entry of `expect` stands."""
 
 
 # --- decisions -------------------------------------------------------------------------------

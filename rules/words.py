@@ -1,0 +1,164 @@
+"""What rules may say about devices and the site, read from the signal and command classes."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Literal, get_args, get_origin
+
+from drivers.commands import SITE_COMMANDS, Command
+from drivers.contract import Driver
+from drivers.event import SITE
+from drivers.signals import SAID_BY_ALL, SAID_OF_ORDERS, UNKNOWN, Signal
+from rules.model import DeviceWords, FieldWords
+
+LINK = ("up", "down")
+YES_NO = ("yes", "no")
+
+SITE_SIGNALS: Mapping[str, Mapping[str, FieldWords]] = {
+    "opened": {"late": "bool"},
+    "closed": {"late": "bool"},
+    "daily": {"moment": "str", "late": "bool"},
+    "evacuation.started": {"cause": "str", "drill": "bool"},
+    "evacuation.ended": {"reason": "str", "despite": "str"},
+    "mode.changed": {"mode": "str", "by": "str"},
+    "incident.opened": {"name": "str"},
+    "incident.acknowledged": {"name": "str"},
+    "person.ordered": {"target": "str", "command": "str", "by": "str", "reason": "str"},
+    "rule.fired": {"rule": "str", "member": "str", "late": "bool"},
+    "rule.blind": {"rule": "str", "member": "str", "reason": "str"},
+    "rule.repeated": {"rule": "str", "member": "str", "count": "int"},
+    "buffer.gap": {"reason": "str", "count": "int"},
+    "clock.trusted": {},
+    "clock.untrusted": {"reason": "str"},
+    "clock.stepped": {"seconds": "float"},
+    "config.refused": {"reason": "str"},
+    "config.reloaded": {"config": "str"},
+}
+"""What the site itself says, beside `<schedule>.started` and `<schedule>.ended`."""
+
+
+def fields_of(signal: type[Signal]) -> dict[str, FieldWords]:
+    """Return the fields of a signal class: the words of a Literal, else the JSON type."""
+    hints = typing.get_type_hints(signal)
+    return {f.name: _field(hints[f.name]) for f in dataclasses.fields(signal)}
+
+
+def _field(hint: Any) -> FieldWords:
+    if get_origin(hint) in (typing.Union, types.UnionType):
+        given = [option for option in get_args(hint) if option is not type(None)]
+        return _field(given[0]) if len(given) == 1 else "object"
+    if get_origin(hint) is Literal and all(isinstance(word, str) for word in get_args(hint)):
+        return tuple(get_args(hint))
+    names: dict[Any, FieldWords] = {str: "str", int: "int", float: "float", bool: "bool"}
+    return names.get(hint, "object")
+
+
+def fields_of_any(
+    signals: Iterable[Mapping[str, FieldWords]],
+) -> dict[str, FieldWords]:
+    """Return the fields that one of several signals may have; a clash of types is `object`."""
+    merged: dict[str, FieldWords] = {}
+    for fields in signals:
+        for name, words in fields.items():
+            merged[name] = _either(merged[name], words) if name in merged else words
+    return merged
+
+
+def _either(one: FieldWords, other: FieldWords) -> FieldWords:
+    if one == other:
+        return one
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return tuple(dict.fromkeys(one + other))
+    kinds = {"str" if isinstance(words, tuple) else words for words in (one, other)}
+    if kinds == {"str"}:
+        return "str"
+    return "float" if kinds == {"int", "float"} else "object"
+
+
+def device_words(
+    device: str,
+    kind: str,
+    *,
+    name: str = "",
+    says: Iterable[type[Signal]] = (),
+    states: Mapping[str, tuple[str, ...]] | None = None,
+    accepts: Iterable[type[Command]] = (),
+    near: Mapping[str, tuple[str, ...]] | None = None,
+    limits: Mapping[str, float] | None = None,
+    poll: float | None = None,
+) -> DeviceWords:
+    """Return the words of one device, with what any device says and the state `link` added."""
+    commands = {c.kind: c for c in sorted(accepts, key=lambda c: c.kind)}
+    said = {*says, *SAID_BY_ALL, *(SAID_OF_ORDERS if commands else ())}
+    return DeviceWords(
+        id=device,
+        type=kind,
+        name=name or device,
+        says={s.kind: fields_of(s) for s in sorted(said, key=lambda s: s.kind)},
+        states={
+            **{
+                state: tuple(value for value in values if value != UNKNOWN)
+                for state, values in (states or {}).items()
+            },
+            "link": LINK,
+        },
+        accepts=commands,
+        near=dict(near or {}),
+        limits=dict(limits or {}),
+        poll=poll,
+    )
+
+
+def words_of_driver(
+    driver: Driver,
+    device: str,
+    kind: str,
+    *,
+    name: str = "",
+    near: Mapping[str, tuple[str, ...]] | None = None,
+    poll: float | None = None,
+) -> DeviceWords:
+    """Return the words of a configured device; its limits are asked of `Driver.longest`."""
+    limits = {c.kind: driver.longest(_plain(c)) for c in driver.accepts if c.holds != "no"}
+    return device_words(
+        device,
+        kind,
+        name=name,
+        says=driver.says,
+        states=driver.has_states,
+        accepts=driver.accepts,
+        near=near,
+        limits={command: limit for command, limit in limits.items() if limit is not None},
+        poll=poll,
+    )
+
+
+def _plain(command: type[Command]) -> Command:
+    """Return a command with empty words for what has no default, to ask for its limit."""
+    missing = dataclasses.MISSING
+    needed = [
+        f
+        for f in dataclasses.fields(command)
+        if f.default is missing and f.default_factory is missing
+    ]
+    return command(**{f.name: "" for f in needed})
+
+
+def site_words(schedules: Collection[str] = ()) -> DeviceWords:
+    """Return the words of the device `site`; each schedule adds two signals and a state."""
+    said = dict(SITE_SIGNALS)
+    for schedule in schedules:
+        said[f"{schedule}.started"] = {"late": "bool"}
+        said[f"{schedule}.ended"] = {"late": "bool"}
+    yes_no = ("open", "evacuation", "drill", *schedules)
+    return DeviceWords(
+        id=SITE,
+        type=SITE,
+        name=SITE,
+        says=said,
+        states={**dict.fromkeys(yes_no, YES_NO), "mode": ()},
+        accepts=SITE_COMMANDS,
+    )
