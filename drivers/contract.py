@@ -67,7 +67,8 @@ class Driver(ABC):
     accepts: ClassVar[frozenset[type[Command]]] = frozenset()
     has_states: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """State to its values, beside `link` and beside the value `unknown`."""
-    life_safety_output: ClassVar[bool] = False
+    deadline: ClassVar[float] = 5.0
+    """Seconds in which a command is confirmed, or has failed."""
 
     def attach(self, house: House) -> None:
         """Take the lines and ports named in the settings. Called once, before `run`."""

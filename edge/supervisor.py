@@ -1,0 +1,57 @@
+"""Keep one driver running: wait after a failure, say a lost link once, disturb nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+
+from drivers.contract import Driver, DriverError
+from drivers.signals import LinkDown, LinkUp, Signal
+from edge.inbox import Inbox
+
+log = logging.getLogger(__name__)
+
+FIRST_WAIT = 0.5
+LONGEST_WAIT = 15.0
+
+
+async def supervise(
+    device: str,
+    driver: Driver,
+    say: Callable[[Signal], None],
+    inbox: Inbox,
+    jitter: Callable[[], float] = random.random,
+) -> None:
+    """Run the driver until cancelled; after a failure wait, then run it again.
+
+    Waits double from 0.5 s to 15 s, each shortened by up to half at random, so that a store
+    full of devices does not reconnect in step after a power cut.
+    """
+    wait, known_down = FIRST_WAIT, False
+
+    async def heard(signal: Signal) -> None:
+        nonlocal wait, known_down
+        if isinstance(signal, LinkUp):
+            if known_down:
+                log.info("device %s: heard again", device)
+            wait, known_down = FIRST_WAIT, False
+        say(signal)
+        await inbox.room(device)
+
+    while True:
+        try:
+            await driver.run(heard)
+            reason = "the driver returned without an error"
+        except DriverError as error:
+            reason = str(error)
+        except Exception as error:
+            log.exception("device %s: bug in its driver", device)
+            reason = f"bug: {type(error).__name__}"
+        if not known_down:
+            known_down = True
+            log.warning("device %s: %s", device, reason)
+            say(LinkDown(reason=reason))
+        await asyncio.sleep(wait * (1 - jitter() / 2))
+        wait = min(wait * 2, LONGEST_WAIT)
