@@ -1,4 +1,4 @@
-"""What the uplink asks of an MQTT client: messages, their acknowledgement, and the end of the link."""
+"""What the uplink asks of an MQTT client: to publish, to acknowledge, to say when it is over."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -52,7 +52,8 @@ class Publisher(Protocol):
         """Send `message` now, behind those sent before. Does not wait.
 
         The future is done with the PUBACK of this very message. It holds None when the code means
-        success (no matching subscribers is one), else `Refused`; `Unreachable` when the link ended first.
+        success (no matching subscribers is one), else `Refused`, or `Unreachable` when the link
+        ended first.
         """
 
 

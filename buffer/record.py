@@ -29,7 +29,7 @@ class Draft:
     """
 
     id: str
-    """Random and never used again; receivers drop repeats by it. `uuid4().hex` is stored in 16 bytes."""
+    """Random, never used again; receivers drop repeats by it. `uuid4().hex` takes 16 bytes."""
     kind: Kind
     priority: int
     """0 life_safety, 1 personal_safety, 2 security, 3 operations, 4 telemetry."""

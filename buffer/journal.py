@@ -1,0 +1,385 @@
+"""The journal: every record once, in order, on disk before it counts, chained by hash.
+
+Durability: `append` returns after the commit was synced (WAL, synchronous=FULL), so what it
+returned survives kill -9 and a power cut, as far as the disk honours fsync. Order: sequence numbers
+are given in the order of the drafts, without gaps. Marks of what the broker has are outside the
+chain; one that is lost only makes the uplink send a record again, with the same id.
+
+A Journal is used from the thread that opened it.
+"""
+
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from buffer import chain, storage
+from buffer.chain import Break, Proved
+from buffer.marks import Marks, Spans
+from buffer.opening import Opening, plain_opening
+from buffer.record import Draft, Kind, Record
+from buffer.rows import COLUMNS, to_record, to_row
+from buffer.storage import JournalBroken, JournalError
+
+_BATCH = 500
+"""Records read at a time, so that no reader holds back the log for long."""
+_RESERVED = 100_000
+"""Sequence numbers noted beside the file as possibly used, for when the file itself is lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stat:
+    """How the journal stands."""
+
+    journal: str
+    records: int
+    """Those whose body is kept."""
+    evicted: int
+    bytes: int
+    """What the file and its log take on disk."""
+    first: int
+    """The first sequence of this file."""
+    last: int
+    """The last one committed."""
+    link: str
+    """The link of the last record, 64 hex digits."""
+    unsent: tuple[int, ...]
+    """How many published records the broker does not have, by priority."""
+
+
+class Journal:
+    """One open file. `with Journal.open(path) as journal:` closes it."""
+
+    def __init__(self, path: Path, db: sqlite3.Connection, *, read_only: bool) -> None:
+        self.path = path
+        self._db = db
+        self._read_only = read_only
+        self._id = ""
+        self._first = 1
+        self._head = 0
+        self._link = b""
+        self._marks = Marks(db)
+        self._topics: dict[str, int] = {}
+        self._names: dict[int, str] = {}
+        self._reserved = 0
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        read_only: bool = False,
+        distrust: str | None = None,
+        opening: Callable[[Opening], Draft] = plain_opening,
+    ) -> Self:
+        """Open `path`, beginning a new file where there is none.
+
+        A damaged file, or one distrusted for the reason given, is set aside first. `opening` makes
+        the first record of a new file.
+
+        Raises:
+            JournalTooNew: a newer program wrote it; the file is left alone.
+            JournalBroken: it is damaged and `read_only` forbids to set it aside.
+            JournalError: it cannot be opened now.
+        """
+        if read_only:
+            return cls._load(path, read_only=True)
+        reason = distrust
+        if reason is None:
+            try:
+                return cls._load(path, read_only=False, opening=opening)
+            except JournalBroken as broken:
+                reason = str(broken)
+        storage.set_aside(path)
+        return cls._load(path, read_only=False, opening=opening, reason=reason)
+
+    @classmethod
+    def _load(
+        cls,
+        path: Path,
+        *,
+        read_only: bool,
+        opening: Callable[[Opening], Draft] = plain_opening,
+        reason: str | None = None,
+    ) -> Self:
+        db = storage.connect(path, read_only=read_only)
+        journal = cls(path, db, read_only=read_only)
+        try:
+            with storage.translated(f"open {path}"):
+                begun = journal._refresh()
+                if not begun and read_only:
+                    raise OSError("it has no records yet")  # noqa: TRY301
+            if not begun:
+                journal._begin(opening, reason)
+        except BaseException:
+            db.close()
+            raise
+        return journal
+
+    @property
+    def id(self) -> str:
+        """The random id of this file: 32 hex digits."""
+        return self._id
+
+    @property
+    def head(self) -> int:
+        """The last sequence committed."""
+        return self._head
+
+    def append(self, drafts: Sequence[Draft], *, sent: Iterable[Record] = ()) -> list[Record]:
+        """Commit `drafts`, all or none, and return them as records; also mark `sent`.
+
+        Raises:
+            JournalBroken: the file is damaged; open it again with `distrust`.
+            JournalError: the disk or the quota is full, or the disk fails. Nothing was kept.
+        """
+        marks = self._forget(sent)
+        records, topics = self._chained(drafts)
+        numbers = self._topics | topics
+        with self._transaction(f"keep {len(drafts)} records"):
+            self._db.executemany(
+                "INSERT INTO topics VALUES (?, ?)", [(n, name) for name, n in topics.items()]
+            )
+            self._db.executemany(
+                f"INSERT INTO records ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+                [to_row(record, numbers) for record in records],
+            )
+            saved = None
+            if marks or self._marks.due(self._head):
+                saved = self._marks.save(self._head)
+        if saved is not None:
+            self._marks.committed(saved)
+        self._topics = numbers
+        self._names.update((n, name) for name, n in topics.items())
+        for record in records:
+            self._marks.note(record)
+        if records:
+            self._head, self._link = records[-1].sequence, records[-1].link
+        self._reserve()
+        return records
+
+    def mark_sent(self, records: Sequence[Record]) -> None:
+        """Note that the broker has `records`. Not synced by itself: a power cut may undo it.
+
+        Raises:
+            JournalError: not saved; the next save has it too.
+        """
+        self._forget(records)
+        self._save()
+
+    def unsent(self) -> Spans:
+        """Return what the broker does not have, oldest first, for each priority that has some."""
+        return {p: tuple(u.spans) for p, u in enumerate(self._marks.unsent) if u.spans}
+
+    def seal(self) -> None:
+        """Let no record to come join a span of those before it."""
+        for unsent in self._marks.unsent:
+            unsent.seal()
+
+    def published(self, priority: int, first: int, last: int, limit: int) -> list[Record]:
+        """Return the first `limit` records of `priority` with a topic from `first` to `last`."""
+        return self._select(
+            "WHERE sequence BETWEEN ? AND ? AND priority = ? AND topic IS NOT NULL"
+            " ORDER BY sequence LIMIT ?",
+            (first, last, priority, limit),
+        )
+
+    def latest(self, kind: Kind) -> Record | None:
+        """Return the last record of `kind`, or None."""
+        if self._read_only:
+            self._refresh()
+        sequence = self._marks.latest.get(kind)
+        found = self._select("WHERE sequence = ?", (sequence,)) if sequence else []
+        return found[0] if found else None
+
+    def since(self, sequence: int, limit: int | None = None) -> Iterator[Record]:
+        """Yield the records after `sequence` in order, at most `limit`, as of when each is read."""
+        left = limit
+        while left is None or left > 0:
+            batch = _BATCH if left is None else min(left, _BATCH)
+            found = self._select("WHERE sequence > ? ORDER BY sequence LIMIT ?", (sequence, batch))
+            yield from found
+            if len(found) < batch:
+                return
+            sequence = found[-1].sequence
+            left = None if left is None else left - batch
+
+    def tail(self, count: int) -> list[Record]:
+        """Return the last `count` records, oldest first."""
+        return self._select("ORDER BY sequence DESC LIMIT ?", (count,))[::-1]
+
+    def stat(self) -> Stat:
+        """Return how the journal stands now."""
+        if self._read_only:
+            self._refresh()
+        return Stat(
+            journal=self._id,
+            records=self._head - self._first + 1 - self._marks.evicted,
+            evicted=self._marks.evicted,
+            bytes=self.size(),
+            first=self._first,
+            last=self._head,
+            link=self._link.hex(),
+            unsent=tuple(unsent.count for unsent in self._marks.unsent),
+        )
+
+    def size(self) -> int:
+        """Return the bytes that the file and its log take."""
+        total = 0
+        for suffix in ("", "-wal"):
+            with suppress(OSError):
+                total += Path(f"{self.path}{suffix}").stat().st_size
+        return total
+
+    def verify(self) -> Break | None:
+        """Check the chain over the whole file; returns the first record that does not fit, or None.
+
+        Reads every body. A cut tail is not seen: compare `stat().link` with a published one.
+
+        Raises:
+            JournalBroken: a part of the file cannot be read.
+        """
+        with storage.translated("verify"):
+            (last,) = self._db.execute("SELECT max(sequence) FROM records").fetchone()
+            (first,) = self._db.execute("SELECT min(sequence) FROM records").fetchone()
+        start = min(self._first, first or self._first)
+        return chain.verify(chain.genesis(self._id), self._first, self._proved(start, last or 0))
+
+    def close(self) -> None:
+        """Save the marks and close. Safe to call twice."""
+        if not self._read_only:
+            with suppress(JournalError, sqlite3.ProgrammingError):
+                self._save(counters=True)
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _begin(self, opening: Callable[[Opening], Draft], reason: str | None) -> None:
+        self._id = secrets.token_hex(16)
+        old = storage.asides(self.path)
+        known = storage.last_readable(old[-1]) if old else None
+        used = max(known[0] if known else 0, storage.reserved(self.path))
+        self._first, self._head = used + 1, used
+        self._marks.start(used)
+        self._link = chain.genesis(self._id)
+        told = Opening(
+            journal=self._id,
+            file=old[-1].name if old else None,
+            sequence=known[0] if known else None,
+            link=known[1].hex() if known else None,
+            reason=reason,
+        )
+        with self._transaction("begin a journal"):
+            self._db.execute("DELETE FROM journal")
+            self._db.execute("INSERT INTO journal VALUES (?, ?)", (self._id, self._first))
+        self.append([opening(told)])
+
+    def _chained(self, drafts: Sequence[Draft]) -> tuple[list[Record], dict[str, int]]:
+        """Return `drafts` as the next records, and the numbers of topics that are new."""
+        records: list[Record] = []
+        topics: dict[str, int] = {}
+        sequence, head, published = self._head, self._link, list(self._marks.published)
+        for draft in drafts:
+            sequence += 1
+            priority, topic = draft.priority, draft.topic
+            head = chain.link(head, sequence, priority, chain.body_hash(draft.body))
+            records.append(
+                Record(
+                    sequence=sequence,
+                    id=draft.id,
+                    kind=draft.kind,
+                    priority=priority,
+                    topic=topic,
+                    body=draft.body,
+                    link=head,
+                    previous=published[priority],
+                )
+            )
+            if topic is not None:
+                published[priority] = sequence
+                if topic not in self._topics and topic not in topics:
+                    topics[topic] = len(self._topics) + len(topics) + 1
+        return records, topics
+
+    def _forget(self, records: Iterable[Record]) -> bool:
+        with storage.translated("mark what was sent"):
+            return sum(self._marks.forget(record) for record in records) > 0
+
+    def _save(self, *, counters: bool = False) -> None:
+        # A lost mark costs one repeat, so it is not worth a sync.
+        with storage.translated("mark what was sent"):
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            try:
+                with self._transaction("mark what was sent"):
+                    saved = self._marks.save(self._head, counters=counters)
+                self._marks.committed(saved)
+            finally:
+                self._db.execute("PRAGMA synchronous = FULL")
+
+    def _refresh(self) -> bool:
+        """Read the state of the journal from the file; returns whether there is one."""
+        begun = self._db.execute("SELECT id, first FROM journal").fetchone()
+        newest = "SELECT sequence, link FROM records ORDER BY sequence DESC LIMIT 1"
+        last = self._db.execute(newest).fetchone()
+        if begun is None or last is None:
+            return False
+        self._id, self._first = begun
+        self._head, self._link = last
+        self._names = dict(self._db.execute("SELECT topic, name FROM topics"))
+        self._topics = {name: number for number, name in self._names.items()}
+        self._marks.load(self._first)
+        self._reserved = storage.reserved(self.path)
+        return True
+
+    def _reserve(self) -> None:
+        if self._head >= self._reserved:
+            self._reserved = self._head + _RESERVED
+            storage.reserve(self.path, self._reserved)
+
+    def _select(self, where: str, values: tuple[object, ...]) -> list[Record]:
+        query = f"SELECT {COLUMNS} FROM records {where}"  # noqa: S608
+        with storage.translated("read"):
+            rows = self._db.execute(query, values).fetchall()
+            if self._read_only:
+                self._names = dict(self._db.execute("SELECT topic, name FROM topics"))
+        return [to_record(row, self._names) for row in rows]
+
+    def _proved(self, start: int, last: int) -> Iterator[Proved]:
+        for first in range(start, last + 1, _BATCH):
+            span = (first, first + _BATCH - 1)
+            with storage.translated("verify"):
+                rows = self._db.execute(
+                    "SELECT sequence, priority, NULL, link, body FROM records"
+                    " WHERE sequence BETWEEN ? AND ? UNION ALL"
+                    " SELECT sequence, priority, hash, NULL, NULL FROM evicted"
+                    " WHERE sequence BETWEEN ? AND ? ORDER BY 1",
+                    (*span, *span),
+                ).fetchall()
+            for sequence, priority, kept, head, body in rows:
+                digest = chain.body_hash(body) if kept is None else kept
+                yield Proved(sequence=sequence, priority=priority, body_hash=digest, link=head)
+
+    @contextmanager
+    def _transaction(self, doing: str) -> Iterator[None]:
+        with storage.translated(doing):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+                raise

@@ -1,0 +1,48 @@
+"""How a record looks in the table `records`."""
+
+from collections.abc import Mapping
+
+from buffer.record import Kind, Record
+
+KINDS = tuple(Kind)
+"""A kind's place here is its number on disk (schema/0001_journal.sql)."""
+COLUMNS = "sequence, priority, kind, topic, previous, id, link, body"
+_HEX_DIGITS = 32
+
+Row = tuple[int, int, int, int | None, int | None, bytes | str, bytes, bytes]
+
+
+def to_record(row: Row, topics: Mapping[int, str]) -> Record:
+    """Return the record that `row` holds, given the names of topics by their numbers."""
+    sequence, priority, kind, topic, previous, identity, link, body = row
+    return Record(
+        sequence=sequence,
+        priority=priority,
+        kind=KINDS[kind],
+        topic=None if topic is None else topics[topic],
+        previous=previous,
+        id=identity.hex() if isinstance(identity, bytes) else identity,
+        link=link,
+        body=body,
+    )
+
+
+def to_row(record: Record, topics: Mapping[str, int]) -> Row:
+    """Return `record` as a row, given the numbers of topics by their names."""
+    return (
+        record.sequence,
+        record.priority,
+        KINDS.index(record.kind),
+        None if record.topic is None else topics[record.topic],
+        record.previous,
+        _packed(record.id),
+        record.link,
+        record.body,
+    )
+
+
+def _packed(identity: str) -> bytes | str:
+    """Return 32 lower-case hex digits as 16 bytes, and anything else as it is."""
+    if len(identity) == _HEX_DIGITS and not identity.strip("0123456789abcdef"):
+        return bytes.fromhex(identity)
+    return identity

@@ -1,0 +1,74 @@
+"""Which records of one priority the broker does not have yet, as spans of sequence numbers."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+SPARSE = 512
+"""A record further than this from the one before it begins a new span, so that finding the
+records of a span reads few others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """The unsent records of one priority from `first` to `last`, both included."""
+
+    first: int
+    last: int
+    count: int
+    """How many there are; other priorities lie between them."""
+
+
+class Unsent:
+    """The spans of one priority, oldest first, none of them empty."""
+
+    def __init__(self, spans: Iterable[Span] = (), *, sealed: bool = False) -> None:
+        self.spans = list(spans)
+        self.sealed = sealed
+        """Whether the next record begins a new span."""
+
+    @property
+    def count(self) -> int:
+        """How many records are unsent."""
+        return sum(span.count for span in self.spans)
+
+    @property
+    def first(self) -> int | None:
+        """A sequence that no unsent record is below; None when there is no unsent record."""
+        return self.spans[0].first if self.spans else None
+
+    def add(self, sequence: int) -> None:
+        """Take a record, newer than all before it."""
+        tail = self.spans[-1] if self.spans and not self.sealed else None
+        if tail is None or sequence - tail.last > SPARSE:
+            self.spans.append(Span(first=sequence, last=sequence, count=1))
+            self.sealed = False
+        else:
+            self.spans[-1] = Span(first=tail.first, last=sequence, count=tail.count + 1)
+
+    def seal(self) -> None:
+        """Let the next record begin a new span."""
+        self.sealed = bool(self.spans)
+
+    def remove(self, sequence: int, previous: int | None, count: Callable[[int, int], int]) -> bool:
+        """Take `sequence` out; returns whether it was unsent.
+
+        `previous` is the published record of this priority before it; `count(first, last)` counts
+        the published records of this priority in that range, and is asked only when one in the
+        middle goes.
+        """
+        index = bisect_right(self.spans, sequence, key=lambda span: span.first) - 1
+        if index < 0 or sequence > self.spans[index].last:
+            return False
+        span = self.spans[index]
+        before = 0 if previous is None or previous < span.first else count(span.first, sequence - 1)
+        after = span.count - before - 1
+        parts = []
+        if before:
+            parts.append(Span(first=span.first, last=sequence - 1, count=before))
+        if after:
+            parts.append(Span(first=sequence + 1, last=span.last, count=after))
+        if not after and index == len(self.spans) - 1:
+            self.sealed = bool(before)
+        self.spans[index : index + 1] = parts
+        return True
