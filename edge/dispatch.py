@@ -53,6 +53,7 @@ class _Desk:
         self.lasting: Given | None = None
         self.once: deque[Given] = deque()
         self.wake = asyncio.Event()
+        self.idle = asyncio.Event()
         self.performing: asyncio.Task[None] | None = None
         self.current: Given | None = None
         self.failed: Given | None = None
@@ -92,13 +93,13 @@ class Dispatch:
         current = desk.current
         if current is not None and desk.performing and given.priority < current.priority:
             desk.performing.cancel()
+        desk.idle.clear()
         desk.wake.set()
 
     async def settled(self, device: str) -> None:
         """Wait until nothing is on its way to `device`."""
-        desk = self._desks[device]
-        while desk.once or desk.lasting or desk.performing:
-            await asyncio.sleep(0.01)
+        if device in self._desks:
+            await self._desks[device].idle.wait()
 
     async def run(self) -> None:
         """Serve every device until cancelled."""
@@ -110,6 +111,7 @@ class Dispatch:
         desk, wait = self._desks[device], FIRST_RETRY
         while True:
             if not desk.lasting and not desk.once:
+                desk.idle.set()
                 await desk.wake.wait()
             desk.wake.clear()
             given = self._next(desk)

@@ -1,4 +1,4 @@
-"""Tell systemd how we are: ready, alive, stopping. One datagram to $NOTIFY_SOCKET, never blocking."""
+"""Tell systemd how we are: one datagram to $NOTIFY_SOCKET, never blocking."""
 
 from __future__ import annotations
 

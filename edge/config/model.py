@@ -59,9 +59,13 @@ class Buffer:
     """`buffer:` of site.yaml; the journal."""
 
     path: Path = Path("/var/lib/storewarden")
+    """The state folder."""
     max_size: ByteSize = ByteSize(512_000_000)
+    """What the journal may take on disk, at least 1MB."""
     keep: Seconds = Seconds(90 * 86400.0)
+    """How old a record may get."""
     max_wait: Seconds = Seconds(0.1)
+    """How long operations and telemetry may wait for a shared commit, at most 1s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

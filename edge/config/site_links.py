@@ -1,0 +1,106 @@
+"""`mqtt:` and `http:` of site.yaml: addresses checked, and nothing secret in them."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from edge.config.model import Http, Mqtt
+from rules import convert
+from rules import yaml_source as ys
+from rules.convert import Context
+
+_URL_HINT = "write mqtts://host:8883, or mqtt://host:1883"
+_LISTEN_HINT = "write an address and a port: 127.0.0.1:9464"
+_RATE = re.compile(r"([1-9]\d{0,5})/s")
+_ROOT = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+_LARGEST_WINDOW = 50
+
+
+def mqtt(node: ys.Node, values: Mapping[str, Any], context: Context) -> Mqtt:
+    """Return the uplink's settings after saying what is wrong with them."""
+    problems = context.problems
+    _url(node, values, context)
+    for one, other in (("cert", "key"), ("key", "cert")):
+        if values.get(one) and not values.get(other):
+            problems.error(convert.place(node, one), f"{one!r} needs {other!r} beside it")
+    root = values.get("topic_root", "storewarden")
+    if not _ROOT.fullmatch(root):
+        hint = "words, with / between them; no + and no #"
+        problems.error(convert.place(node, "topic_root"), f"{root!r} is not a topic", hint)
+    if not 1 <= values.get("window", 1) <= _LARGEST_WINDOW:
+        problems.error(convert.place(node, "window"), f"'window' is 1 to {_LARGEST_WINDOW}")
+    rate = values.get("drain_rate")
+    number = None if rate is None else _RATE.fullmatch(rate)
+    if rate is not None and number is None:
+        hint = "write records a second: 200/s"
+        problems.error(convert.place(node, "drain_rate"), f"{rate!r} is not a rate", hint)
+    rest = {key: value for key, value in values.items() if key != "drain_rate"}
+    return Mqtt(**rest, drain_rate=float(number[1]) if number else None)
+
+
+def _url(node: ys.Node, values: Mapping[str, Any], context: Context) -> None:
+    problems, mark = context.problems, convert.place(node, "url")
+    text: str = values["url"]
+    if "@" in text:
+        hint = "write username: and password: !secret NAME beside it"
+        problems.error(mark, "no user and no password in an address", hint)
+        return
+    url = _split(text)
+    if url is None or url.scheme not in {"mqtt", "mqtts"} or not _is_host(url.hostname):
+        problems.error(mark, f"{text!r} is not the address of a broker", _URL_HINT)
+        return
+    if url.path not in {"", "/"} or url.query or url.fragment:
+        problems.error(mark, f"{text!r} has more than a host and a port", _URL_HINT)
+    if url.scheme == "mqtt":
+        for key in ("ca", "cert", "key"):
+            if values.get(key):
+                hint = "write mqtts:// in url"
+                problems.error(convert.place(node, key), f"{key!r} is for TLS only", hint)
+        if values.get("password") and not _loopback(url.hostname or ""):
+            hint = "mqtts:// encrypts it"
+            problems.warning(mark, "the password crosses the network in the clear", hint)
+
+
+def _split(text: str) -> SplitResult | None:
+    try:
+        url = urlsplit(text)
+        return url if url.port != 0 else None
+    except ValueError:
+        return None
+
+
+def _is_host(host: str | None) -> bool:
+    if host is None:
+        return False
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return bool(_HOST.fullmatch(host)) and not re.fullmatch(r"[\d.]+", host)
+    return True
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def http(node: ys.Node, values: Mapping[str, Any], context: Context) -> Http:
+    """Return where the daemon listens; the default after saying that it is no address."""
+    text: str = values.get("listen", "")
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not text:
+        return Http()
+    if not re.fullmatch(r"\d{1,5}", port) or int(port) > 65535 or not _is_host(host):
+        mark = convert.place(node, "listen")
+        context.problems.error(mark, f"{text!r} is not an address to listen at", _LISTEN_HINT)
+        return Http()
+    return dataclasses.replace(Http(), host=host, port=int(port))

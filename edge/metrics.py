@@ -1,0 +1,137 @@
+"""Every Prometheus metric of the daemon, counted on the way past."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+SECONDS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
+COMMITS = (0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+
+
+class Metrics:
+    """The registry and what is counted where it happens."""
+
+    def __init__(self, version: str) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.events = Counter(
+            "storewarden_events",
+            "Events handled.",
+            ["device", "signal"],
+            registry=registry,
+        )
+        self.fired = Counter(
+            "storewarden_rule_fired", "Times a rule fired.", ["rule"], registry=registry
+        )
+        self.blind = Counter(
+            "storewarden_rule_blind",
+            "Times a rule did not fire because a state was unknown.",
+            ["rule"],
+            registry=registry,
+        )
+        self.reaction = Histogram(
+            "storewarden_reaction_seconds",
+            "From the edge seen to the order handed to the device.",
+            ["priority"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.order = Histogram(
+            "storewarden_order_seconds",
+            "From the edge seen to the device's confirmation.",
+            ["device", "command"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.failed = Counter(
+            "storewarden_orders_failed",
+            "Orders that were refused or not confirmed.",
+            ["device", "command"],
+            registry=registry,
+        )
+        self.up = Gauge(
+            "storewarden_device_up", "1 while the device is heard.", ["device"], registry=registry
+        )
+        self.seen = Gauge(
+            "storewarden_device_last_seen_timestamp_seconds",
+            "When the device last said something, Unix time.",
+            ["device"],
+            registry=registry,
+        )
+        self.bypassed = Gauge(
+            "storewarden_device_bypassed",
+            "1 while the device is bypassed by a person.",
+            ["device"],
+            registry=registry,
+        )
+        self.commit = Histogram(
+            "storewarden_journal_commit_seconds",
+            "One commit of the journal, synced.",
+            buckets=COMMITS,
+            registry=registry,
+        )
+        self.evacuation = Gauge(
+            "storewarden_evacuation_active", "1 while the latch is set.", registry=registry
+        )
+        self.trusted = Gauge(
+            "storewarden_clock_trusted", "1 while the wall clock is trusted.", registry=registry
+        )
+        self.lag = Gauge(
+            "storewarden_loop_lag_seconds",
+            "How late the event loop woke last.",
+            registry=registry,
+        )
+        self.refused = Gauge(
+            "storewarden_config_refused",
+            "1 while the last good configuration runs in place of a refused one.",
+            registry=registry,
+        )
+        self.build = Gauge(
+            "storewarden_build_info",
+            "Version and configuration, always 1.",
+            ["version", "config"],
+            registry=registry,
+        )
+        self._version = version
+
+    def configured(self, config: str) -> None:
+        """Show which configuration runs."""
+        self.build.clear()
+        self.build.labels(self._version, config).set(1)
+
+    def page(self) -> bytes:
+        """Return everything in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def collect_with(self, collect: Callable[[], Iterator[Metric]]) -> None:
+        """Add what is read at each scrape."""
+        self.registry.register(_Read(collect))
+
+
+class _Read(Collector):
+    def __init__(self, collect: Callable[[], Iterator[Metric]]) -> None:
+        self._collect = collect
+
+    def collect(self) -> Iterator[Metric]:
+        return self._collect()
+
+    def describe(self) -> Iterator[Metric]:
+        return iter(())
+
+
+def gauge(name: str, text: str, value: float) -> Metric:
+    """Return a gauge without labels, to be read at a scrape."""
+    family = GaugeMetricFamily(f"storewarden_{name}", text)
+    family.add_metric([], value)
+    return family
+
+
+def counter(name: str, text: str, values: dict[tuple[str, ...], float], *labels: str) -> Metric:
+    """Return a counter with labels, to be read at a scrape."""
+    family = CounterMetricFamily(f"storewarden_{name}", text, labels=labels)
+    for words, value in values.items():
+        family.add_metric(list(words), value)
+    return family
