@@ -1,0 +1,238 @@
+"""The thread that owns the journal: takes what waits, commits it together, tries again."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+
+from buffer.gap import Gap
+from buffer.held import Held
+from buffer.journal import Journal
+from buffer.policy import CommitPolicy
+from buffer.record import PRIORITIES, Draft, Kind, Record
+from buffer.storage import JournalBroken, JournalError
+
+log = logging.getLogger(__name__)
+
+RETRY = 0.5
+"""Seconds between attempts while the disk refuses."""
+MARKS_TOGETHER = 100
+"""Marks of sent records that wait for each other at most."""
+MARKS_WAIT = 0.25
+"""Seconds a mark of a sent record waits at most."""
+MOST_TOGETHER = 2000
+"""Records in one commit at most, so that an urgent one never waits behind a long one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Something to do with the journal on its thread, and whom to tell."""
+
+    do: Callable[[Journal], object]
+    done: Callable[[object], None]
+    failed: Callable[[BaseException], None]
+
+
+class Stop:
+    """The last thing the thread is told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What the loop is told after each commit, failure and opening."""
+
+    settled: int
+    """How many of the drafts handed over are committed or lost by now."""
+    head: int
+    """The last sequence committed; 0 while the journal was never open."""
+    records: Sequence[Record]
+    """What was committed since the last progress, in order."""
+    drafts: int
+    """How many of them this commit took; 0 when there was no commit."""
+    seconds: float
+    """How long it took."""
+    lost: tuple[int, ...]
+    """Records given up so far, by priority."""
+    error: str | None
+    """What the disk says, while it refuses."""
+
+
+class Committer:
+    """`run` is the thread's whole life; the inbox is the only way to it."""
+
+    def __init__(
+        self,
+        inbox: "SimpleQueue[Draft | Record | Call | Stop]",
+        tell: Callable[[Progress], None],
+        *,
+        held: Held,
+        policy: CommitPolicy,
+        open_journal: Callable[[str | None], Journal],
+        gap: Callable[[Gap], Draft],
+    ) -> None:
+        """`open_journal` is given the reason to distrust the file, if there is one."""
+        self._inbox = inbox
+        self._tell = tell
+        self._held = held
+        self._policy = policy
+        self._open_journal = open_journal
+        self._gap = gap
+        self._journal: Journal | None = None
+        self._distrust: str | None = None
+        self._retry = 0.0
+        self._sent: list[Record] = []
+        self._marks_due = 0.0
+        self._settled = 0
+        self._head: int | None = None
+        self._confessed: Counter[tuple[int, Kind]] = Counter()
+        self._error: str | None = None
+        self._stopping = False
+
+    def run(self) -> None:
+        """Serve the inbox until told to stop, then commit what is left and close the journal."""
+        while not self._stopping:
+            if self._journal is None and time.monotonic() >= self._retry:
+                self._open()
+            self._take()
+            self._commit_what_is_due()
+        if self._journal is None:
+            self._open()
+            self._commit_what_is_due()
+        if self._journal is not None:
+            self._journal.close()
+
+    def _open(self) -> None:
+        # Only once: what a failed attempt left behind must not push out an older aside.
+        distrust, self._distrust = self._distrust, None
+        try:
+            journal = self._open_journal(distrust)
+            missed: list[Record] = []
+            if self._head is not None:
+                # A commit that failed may have reached the disk nevertheless.
+                missed = list(journal.since(self._head))
+                self._settled += self._held.drop_known(record.id for record in missed)
+        except JournalError as error:
+            self._failed(error)
+            return
+        if self._error is not None:
+            log.warning("the journal can be written again")
+        self._journal, self._error, self._head = journal, None, journal.head
+        self._report(missed)
+
+    def _take(self) -> None:
+        """Wait for the inbox or for what is due, and take all that is there."""
+        try:
+            item = self._inbox.get(timeout=self._patience())
+            while True:
+                self._handle(item)
+                item = self._inbox.get_nowait()
+        except Empty:
+            pass
+
+    def _handle(self, item: Draft | Record | Call | Stop) -> None:
+        match item:
+            case Draft():
+                gone = self._held.add(item)
+                self._policy.arrived(time.monotonic(), item.priority)
+                if gone:
+                    self._settled += gone
+                    self._report(())
+            case Record():
+                if not self._sent:
+                    self._marks_due = time.monotonic() + MARKS_WAIT
+                self._sent.append(item)
+            case Call():
+                self._serve(item)
+            case Stop():
+                self._stopping = True
+
+    def _serve(self, call: Call) -> None:
+        if self._journal is None:
+            call.failed(JournalError(self._error or "the journal is not open"))
+            return
+        try:
+            answer = call.do(self._journal)
+        except BaseException as error:  # noqa: BLE001  it is the caller's, whatever it is
+            call.failed(error)
+        else:
+            call.done(answer)
+
+    def _patience(self) -> float | None:
+        """Seconds until something is due, or None."""
+        if self._journal is None:
+            return max(0.0, self._retry - time.monotonic())
+        due = [self._policy.due] if self._held and self._policy.due is not None else []
+        if self._sent:
+            due.append(0.0 if len(self._sent) >= MARKS_TOGETHER else self._marks_due)
+        return max(0.0, min(due) - time.monotonic()) if due else None
+
+    def _commit_what_is_due(self) -> None:
+        due = self._patience()
+        if self._journal is None or (due != 0.0 and not self._stopping):
+            return
+        try:
+            while self._held or self._sent:
+                self._commit(self._journal)
+        except JournalError as error:
+            self._distrust = str(error) if isinstance(error, JournalBroken) else None
+            self._journal.close()
+            self._journal = None
+            self._failed(error)
+        else:
+            self._policy.committed()
+
+    def _commit(self, journal: Journal) -> None:
+        drafts = self._held.first(MOST_TOGETHER)
+        if not drafts:
+            journal.mark_sent(self._sent)
+            self._sent = []
+            return
+        lost = Counter(self._held.lost)
+        gaps = self._gaps(lost - self._confessed)
+        begun = time.perf_counter()
+        records = journal.append([*gaps, *drafts], sent=self._sent)
+        seconds = time.perf_counter() - begun
+        self._sent = []
+        self._held.drop(len(drafts))
+        self._confessed = lost
+        self._settled += len(drafts)
+        self._head = journal.head
+        self._report(records, seconds=seconds)
+
+    def _gaps(self, lost: Counter[tuple[int, Kind]]) -> list[Draft]:
+        return [
+            self._gap(
+                Gap(
+                    reason="disk",
+                    priority=priority,
+                    count=sum(n for (p, _), n in lost.items() if p == priority),
+                    kinds={kind.value: n for (p, kind), n in lost.items() if p == priority},
+                )
+            )
+            for priority in sorted({p for p, _ in lost})
+        ]
+
+    def _failed(self, error: JournalError) -> None:
+        if self._error is None:
+            log.error("%s; trying again, %d records wait in memory", error, len(self._held))
+        self._error = str(error)
+        self._retry = time.monotonic() + RETRY
+        self._report(())
+
+    def _report(self, records: Sequence[Record], *, seconds: float = 0.0) -> None:
+        self._tell(
+            Progress(
+                settled=self._settled,
+                head=self._head or 0,
+                records=records,
+                drafts=len(records) if seconds else 0,
+                seconds=seconds,
+                lost=tuple(
+                    sum(n for (p, _), n in self._held.lost.items() if p == priority)
+                    for priority in PRIORITIES
+                ),
+                error=self._error,
+            )
+        )

@@ -1,0 +1,60 @@
+"""Records that wait in memory for the disk: bounded, and the least important go first."""
+
+from collections import Counter, deque
+from collections.abc import Iterable
+
+from buffer.record import PRIORITIES, Draft, Kind
+
+_KEPT_SHARE = 0.9
+"""How full it is after some had to go; a few at a time would cost a search each."""
+
+
+class Held:
+    """A queue of drafts, in the order they came."""
+
+    def __init__(self, limit: int) -> None:
+        """`limit` is the most drafts it holds."""
+        self._limit = limit
+        self._drafts: deque[Draft] = deque()
+        self.lost: Counter[tuple[int, Kind]] = Counter()
+        """What had to go so far, by priority and kind."""
+
+    def __len__(self) -> int:
+        return len(self._drafts)
+
+    def add(self, draft: Draft) -> int:
+        """Take `draft`; returns how many drafts had to go for it."""
+        self._drafts.append(draft)
+        return self._shed() if len(self._drafts) > self._limit else 0
+
+    def first(self, count: int) -> list[Draft]:
+        """Return the first `count` drafts; they stay."""
+        if count >= len(self._drafts):
+            return list(self._drafts)
+        return [self._drafts[index] for index in range(count)]
+
+    def drop(self, count: int) -> None:
+        """Take out the first `count` drafts: they are on disk."""
+        for _ in range(count):
+            self._drafts.popleft()
+
+    def drop_known(self, ids: Iterable[str]) -> int:
+        """Take out the drafts with these ids: they are on disk after all. Returns how many."""
+        known = set(ids)
+        before = len(self._drafts)
+        self._drafts = deque(draft for draft in self._drafts if draft.id not in known)
+        return before - len(self._drafts)
+
+    def _shed(self) -> int:
+        excess = len(self._drafts) - int(self._limit * _KEPT_SHARE)
+        gone = excess
+        for priority in reversed(PRIORITIES):
+            kept: deque[Draft] = deque()
+            for draft in self._drafts:
+                if excess and draft.priority == priority:
+                    self.lost[priority, draft.kind] += 1
+                    excess -= 1
+                else:
+                    kept.append(draft)
+            self._drafts = kept
+        return gone

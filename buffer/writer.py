@@ -1,0 +1,219 @@
+"""One thread that owns the journal, so that nobody else ever waits for the disk."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Self, TypeVar, cast
+
+from buffer.committer import Call, Committer, Progress, Stop
+from buffer.gap import Gap, plain_gap
+from buffer.held import Held
+from buffer.journal import Journal
+from buffer.opening import Opening, plain_opening
+from buffer.policy import CommitPolicy
+from buffer.record import PRIORITIES, SECURITY, Draft, Record
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats:
+    """How the writer stands."""
+
+    pending: int
+    """Records kept and not yet committed."""
+    lost: tuple[int, ...]
+    """Records that were given up because the disk refused for too long, by priority."""
+    head: int
+    """The last sequence committed; 0 before the journal is open."""
+    error: str | None
+    """What the disk said last, while it refuses; None while all is well."""
+
+
+class Writer:
+    """`async with Writer.open(path) as writer: writer.keep(draft)`. Used from the loop's thread."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        policy: CommitPolicy,
+        limit: int,
+        open_journal: Callable[[str | None], Journal],
+        gap: Callable[[Gap], Draft],
+        observe_commit: Callable[[float, int], None],
+    ) -> None:
+        """Use `Writer.open`."""
+        self._path = path
+        self._limit = limit
+        self._observe = observe_commit
+        self._loop = asyncio.get_running_loop()
+        self._inbox: SimpleQueue[Draft | Record | Call | Stop] = SimpleQueue()
+        self._kept = 0
+        self._settled = 0
+        self._refused = [0] * len(PRIORITIES)
+        self._lost: tuple[int, ...] = (0,) * len(PRIORITIES)
+        self._head = 0
+        self._error: str | None = None
+        self._news = asyncio.Event()
+        self._followers: list[Callable[[Sequence[Record]], None]] = []
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._committer = Committer(
+            self._inbox,
+            lambda progress: self._on_loop(lambda: self._heard(progress)),
+            held=Held(limit),
+            policy=policy,
+            open_journal=open_journal,
+            gap=gap,
+        )
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        path: Path,
+        *,
+        max_wait: float = 0.1,
+        limit: int = 20_000,
+        opening: Callable[[Opening], Draft] = plain_opening,
+        gap: Callable[[Gap], Draft] = plain_gap,
+        observe_commit: Callable[[float, int], None] = lambda _seconds, _records: None,
+    ) -> AsyncIterator[Self]:
+        """Run the writer of `path` for the length of the block; leaving it commits what was kept.
+
+        Never fails for the disk's sake: while the journal cannot be opened or written, up to
+        `limit` records are kept in memory, the highest priorities longest, and it is tried again
+        twice a second. `max_wait` in seconds is how long operations and telemetry may wait for
+        each other.
+        `opening` and `gap` make the records that the journal writes of itself.
+        `observe_commit(seconds, records)` is called on the loop after each commit of records.
+        """
+        writer = cls(
+            path,
+            policy=CommitPolicy(max_wait),
+            limit=limit,
+            open_journal=lambda distrust: Journal.open(path, distrust=distrust, opening=opening),
+            gap=gap,
+            observe_commit=observe_commit,
+        )
+        writer._thread.start()
+        try:
+            yield writer
+        finally:
+            writer._inbox.put(Stop())
+            await asyncio.shield(writer._ended)
+            writer._thread.join()
+
+    @property
+    def path(self) -> Path:
+        """The journal's file."""
+        return self._path
+
+    @property
+    def head(self) -> int:
+        """The last sequence known to be committed."""
+        return self._head
+
+    @property
+    def stats(self) -> Stats:
+        """How the writer stands, as the loop knows it."""
+        return Stats(
+            pending=self._kept - self._settled,
+            lost=tuple(map(sum, zip(self._lost, self._refused, strict=True))),
+            head=self._head,
+            error=self._error,
+        )
+
+    def keep(self, draft: Draft) -> None:
+        """Take `draft` and return at once. It is on disk a moment later, unless `lost` grows."""
+        waiting = self._kept - self._settled
+        # A disk that hangs in a sync takes nothing out of the inbox, so it is bounded here too.
+        if waiting >= self._limit * (4 if draft.priority <= SECURITY else 2):
+            self._refused[draft.priority] += 1
+            return
+        self._kept += 1
+        self._inbox.put(draft)
+
+    def mark_sent(self, record: Record) -> None:
+        """Note that the broker has `record`. Saved with the next commit, or a quarter second on."""
+        self._inbox.put(record)
+
+    def follow(self, follower: Callable[[Sequence[Record]], None]) -> Callable[[], None]:
+        """Have `follower` called on the loop with the records of each commit, in order.
+
+        Returns what ends it.
+        """
+        self._followers.append(follower)
+        return lambda: self._followers.remove(follower)
+
+    async def flush(self) -> None:
+        """Wait until everything kept so far is committed, or counted as lost."""
+        kept = self._kept
+        while self._settled < kept:
+            self._news.clear()
+            await self._news.wait()
+
+    async def changed(self, after: int) -> int:
+        """Wait until a sequence above `after` is committed; returns the last one committed."""
+        while self._head <= after:
+            self._news.clear()
+            await self._news.wait()
+        return self._head
+
+    async def call(self, do: Callable[[Journal], T]) -> T:
+        """Return `do(journal)`, run on the writer's thread: commits wait for it, so keep it short.
+
+        Raises:
+            JournalError: the journal is not open, or `do` raised it.
+        """
+        answer: asyncio.Future[T] = self._loop.create_future()
+
+        def done(value: object) -> None:
+            self._on_loop(lambda: None if answer.done() else answer.set_result(cast(T, value)))
+
+        def failed(error: BaseException) -> None:
+            self._on_loop(lambda: None if answer.done() else answer.set_exception(error))
+
+        self._inbox.put(Call(do, done, failed))
+        return await answer
+
+    async def read(self, do: Callable[[Journal], T]) -> T:
+        """Return `do(journal)`, given a read-only journal on a thread of its own.
+
+        It sees what is committed by now. Commits don't wait for it, however long it takes.
+
+        Raises:
+            JournalError: the journal cannot be read, or `do` raised it.
+        """
+        return await asyncio.to_thread(_read, self._path, do)
+
+    def _heard(self, progress: Progress) -> None:
+        self._settled, self._head = progress.settled, progress.head
+        self._lost, self._error = progress.lost, progress.error
+        if progress.drafts:
+            self._observe(progress.seconds, progress.drafts)
+        if progress.records:
+            for follower in tuple(self._followers):
+                follower(progress.records)
+        self._news.set()
+
+    def _run(self) -> None:
+        try:
+            self._committer.run()
+        finally:
+            self._on_loop(lambda: self._ended.set_result(None))
+
+    def _on_loop(self, do: Callable[[], None]) -> None:
+        # Only a loop that was closed without leaving the block cannot hear it any more.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(do)
+
+
+def _read(path: Path, do: Callable[[Journal], T]) -> T:
+    with Journal.open(path, read_only=True) as journal:
+        return do(journal)

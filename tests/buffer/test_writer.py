@@ -1,0 +1,227 @@
+"""The writer: everything kept is committed, nobody waits for the disk, and refusal is survived."""
+
+import asyncio
+import secrets
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from buffer.journal import Journal
+from buffer.record import LIFE_SAFETY, OPERATIONS, TELEMETRY, Draft, Kind, Record
+from buffer.storage import JournalError
+from buffer.writer import Writer
+
+LIMIT = 20.0
+"""Real seconds that anything may take on a loaded machine."""
+
+
+def draft(priority: int = TELEMETRY, body: bytes = b"{}") -> Draft:
+    return Draft(id=secrets.token_hex(16), kind=Kind.EVENT, priority=priority, topic="t", body=body)
+
+
+def numbered(count: int, priority: int = TELEMETRY) -> list[Draft]:
+    return [draft(priority, b"%d" % n) for n in range(count)]
+
+
+def bodies(path: Path) -> list[bytes]:
+    with Journal.open(path, read_only=True) as journal:
+        return [r.body for r in journal.since(0) if r.topic == "t"]
+
+
+def test_what_was_kept_is_committed_in_order_when_the_block_ends(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Writer.open(tmp_path / "journal.db") as writer:
+            for d in numbered(500):
+                writer.keep(d)
+
+    asyncio.run(main())
+    assert bodies(tmp_path / "journal.db") == [b"%d" % n for n in range(500)]
+
+
+def test_flush_returns_when_all_kept_so_far_is_on_disk(tmp_path: Path) -> None:
+    async def main() -> tuple[int, list[bytes]]:
+        async with Writer.open(tmp_path / "journal.db", max_wait=0.01) as writer:
+            for d in numbered(300):
+                writer.keep(d)
+            await writer.flush()
+            return writer.stats.pending, bodies(tmp_path / "journal.db")
+
+    assert asyncio.run(main()) == (0, [b"%d" % n for n in range(300)])
+
+
+def test_followers_get_every_record_once_in_order(tmp_path: Path) -> None:
+    async def main() -> list[int]:
+        async with Writer.open(tmp_path / "journal.db") as writer:
+            seen: list[Record] = []
+            writer.follow(seen.extend)
+            for d in numbered(200):
+                writer.keep(d)
+                await asyncio.sleep(0)
+            await writer.flush()
+            return [record.sequence for record in seen]
+
+    assert asyncio.run(main()) == list(range(2, 202))
+
+
+def test_an_urgent_record_takes_along_what_waits(tmp_path: Path) -> None:
+    async def main() -> list[int]:
+        commits: list[int] = []
+        async with Writer.open(
+            tmp_path / "journal.db",
+            max_wait=3600,
+            observe_commit=lambda _seconds, records: commits.append(records),
+        ) as writer:
+            for d in numbered(80):
+                writer.keep(d)
+            head = writer.head
+            writer.keep(draft(LIFE_SAFETY))
+            async with asyncio.timeout(LIMIT):
+                while (head := await writer.changed(head)) < 82:
+                    pass
+        return commits
+
+    assert sum(asyncio.run(main())) == 81
+
+
+def test_changed_waits_for_the_next_commit(tmp_path: Path) -> None:
+    async def main() -> int:
+        async with Writer.open(tmp_path / "journal.db") as writer:
+            first = await writer.changed(0)
+            waiting = asyncio.create_task(writer.changed(first))
+            writer.keep(draft(OPERATIONS))
+            return await asyncio.wait_for(waiting, LIMIT)
+
+    assert asyncio.run(main()) == 2
+
+
+def test_readers_see_what_is_committed_and_errors_come_back(tmp_path: Path) -> None:
+    async def main() -> bytes:
+        async with Writer.open(tmp_path / "journal.db") as writer:
+            writer.keep(draft(body=b"seen"))
+            await writer.flush()
+            with pytest.raises(ZeroDivisionError):
+                await writer.call(lambda _: 1 // 0)
+            last = await writer.read(lambda journal: journal.tail(1)[0])
+            same = await writer.call(lambda journal: journal.tail(1)[0])
+            assert last == same
+            return last.body
+
+    assert asyncio.run(main()) == b"seen"
+
+
+def test_a_full_disk_loses_nothing_while_memory_lasts(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Writer.open(tmp_path / "journal.db") as writer:
+            await writer.call(lambda journal: limit_pages(journal, 20))
+            for d in numbered(400):
+                writer.keep(draft(d.priority, d.body.ljust(400)))
+            async with asyncio.timeout(LIMIT):
+                while writer.stats.error is None:
+                    await asyncio.sleep(0.01)
+            assert "full" in writer.stats.error
+            await writer.flush()
+            assert writer.stats.lost == (0, 0, 0, 0, 0)
+
+    asyncio.run(main())
+    assert [b.strip() for b in bodies(tmp_path / "journal.db")] == [b"%d" % n for n in range(400)]
+
+
+def test_while_the_disk_refuses_telemetry_goes_first_and_the_loss_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "not yet there"
+    path = folder / "journal.db"
+
+    async def main() -> tuple[int, ...]:
+        async with Writer.open(path, limit=100) as writer:
+            writer.keep(draft(LIFE_SAFETY, b"fire"))
+            for d in numbered(149):
+                writer.keep(d)
+            with pytest.raises(JournalError):
+                await writer.call(lambda journal: journal.head)
+            assert writer.stats.error is not None
+            folder.mkdir()
+            await writer.flush()
+            assert writer.stats.error is None
+            return writer.stats.lost
+
+    lost = asyncio.run(main())
+    kept = bodies(path)
+    assert kept[0] == b"fire"
+    assert kept[-1] == b"148"
+    assert len(kept) == 150 - sum(lost)
+    assert lost[:4] == (0, 0, 0, 0)
+    with Journal.open(path, read_only=True) as journal:
+        gap = journal.latest(Kind.GAP)
+    assert gap is not None
+    assert b'"reason": "disk"' in gap.body
+    assert b'"count": %d' % lost[4] in gap.body
+
+
+def test_a_commit_that_reached_the_disk_though_it_failed_is_not_written_twice(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        async with Writer.open(tmp_path / "journal.db", max_wait=0.01) as writer:
+            await writer.changed(0)
+            await writer.call(fail_after_the_next_commit)
+            for d in numbered(10):
+                writer.keep(d)
+            await writer.flush()
+
+    asyncio.run(main())
+    assert bodies(tmp_path / "journal.db") == [b"%d" % n for n in range(10)]
+
+
+def test_a_file_that_breaks_while_in_use_is_set_aside_and_nothing_kept_is_lost(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        async with Writer.open(tmp_path / "journal.db") as writer:
+            for d in numbered(50):
+                writer.keep(d)
+            await writer.flush()
+            await writer.call(break_the_next_append)
+            writer.keep(draft(body=b"after"))
+            await writer.flush()
+
+    asyncio.run(main())
+    assert bodies(tmp_path / "journal.db") == [b"after"]
+    assert (tmp_path / "journal.db.aside-1").exists()
+
+
+def test_keeping_never_waits_for_a_disk_that_hangs(tmp_path: Path) -> None:
+    async def main() -> float:
+        async with Writer.open(tmp_path / "journal.db", limit=100) as writer:
+            await writer.changed(0)
+            with sqlite3.connect(tmp_path / "journal.db", isolation_level=None) as other:
+                other.execute("BEGIN IMMEDIATE")
+                begun = time.perf_counter()
+                for d in numbered(1000):
+                    writer.keep(d)
+                took = time.perf_counter() - begun
+                other.execute("ROLLBACK")
+            other.close()
+            return took
+
+    assert asyncio.run(main()) < 1.0
+
+
+def limit_pages(journal: Journal, pages: int) -> None:
+    journal._db.execute(f"PRAGMA max_page_count = {pages}")
+
+
+def fail_after_the_next_commit(journal: Journal) -> None:
+    honest = journal.append
+
+    def append(*arguments: object, **named: object) -> list[Record]:
+        honest(*arguments, **named)  # type: ignore[arg-type]
+        raise JournalError("the sync failed")
+
+    journal.append = append  # type: ignore[method-assign]
+
+
+def break_the_next_append(journal: Journal) -> None:
+    journal._db.execute("PRAGMA writable_schema = ON")
+    journal._db.execute("UPDATE sqlite_schema SET rootpage = 100000 WHERE name = 'records'")
+    journal._db.execute("PRAGMA writable_schema = RESET")
