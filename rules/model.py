@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 from drivers.commands import Command
 from drivers.event import Event
 from drivers.priorities import Priority
+from rules.calendar import Calendar
 from rules.problems import Mark
 
 # --- what the rules may speak of -----------------------------------------------------------
@@ -47,6 +48,8 @@ class World:
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     zone: str = "UTC"
     evacuation: EvacuationPlan | None = None
+    calendar: Calendar = field(default_factory=Calendar)
+    """Hours and schedules of site.yaml; tests live by them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,8 @@ class Condition(Protocol):
     source: str
     reads: frozenset[tuple[str, str]]
     """(device, state) pairs it may read; device `event` for event fields."""
+    counts: Mapping[tuple[str, str], float]
+    """(device, signal) to the longest window in seconds in which `count()` asks for it."""
 
     def evaluate(self, view: StateView, event: Event | None) -> Answer: ...
 
@@ -312,7 +317,8 @@ class Ended:
     device: str
     command: str
     tick: float
-    because: Literal["for", "until", "limit"]
+    because: Literal["for", "until", "limit", "gone"]
+    """`gone`: its rule was changed or removed, or it did not outlive a restart."""
     shadow: bool = False
 
 
@@ -328,6 +334,8 @@ class NotFired:
     """In words: `site.open was no`, `cooldown for 12 s more`."""
     blind: bool = False
     """An unknown state decided; becomes the site's event `rule.blind`."""
+    orders: tuple[Order, ...] = ()
+    """A repeat within a cooldown: orders that make a running recording longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,28 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 
 from drivers.contract import Driver
 from drivers.priorities import Priority
 from drivers.settings import ByteSize, Seconds, Secret
+from rules.calendar import Range as Range
+from rules.calendar import Schedule as Schedule
+from rules.calendar import Week as Week
 from rules.model import EvacuationPlan, RuleSet, World
 from rules.problems import Mark, Problems
-
-Range = tuple[int, int]
-"""Local minutes after midnight, start and end; an end above 1440 is on the next day."""
-
-Week = Mapping[int, tuple[Range, ...]]
-"""Day (0 is Monday) to its ranges; a missing day has none."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
-    """When something is on: a week, and dates that differ."""
-
-    week: Week = field(default_factory=dict)
-    holidays: Mapping[date, tuple[Range, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
