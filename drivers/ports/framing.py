@@ -110,7 +110,7 @@ class Framer:
         return [BadBytes(reason=reason, size=len(rest))]
 
     def _record(self, raw: bytes) -> list[Heard]:
-        if self._skipping:
+        if self._skipping or len(raw) > self._framing.max_record:
             self._skipping = False
             return [self._too_long(len(raw))] if raw else []
         raw = raw.strip(PADDING)
