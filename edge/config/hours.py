@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from datetime import date
 
-from edge.config.model import Range, Schedule
 from rules import convert
 from rules import yaml_source as ys
+from rules.calendar import Range, Schedule
 from rules.convert import Context
 from rules.problems import Mark, Problems, nearest_or_all
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY = 24 * 60
 _RANGE = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _RANGE_HINT = 'write it like "09:00-21:00", or closed'
 
 
@@ -61,16 +62,20 @@ def _holidays(node: ys.Node, context: Context) -> dict[date, tuple[Range, ...]]:
         return {}
     days: dict[date, tuple[Range, ...]] = {}
     for key, item in found.items.items():
-        try:
-            if not re.fullmatch(r"\d{4}-\d\d-\d\d", key):
-                raise ValueError
-            day = date.fromisoformat(key)
-        except ValueError:
+        day = _date(key)
+        if day is None:
             hint = "write it like 2026-12-25"
             context.problems.error(found.keys[key], f"{key!r} is not a date", hint)
-            continue
-        days[day] = _ranges(item, context)
+        else:
+            days[day] = _ranges(item, context)
     return days
+
+
+def _date(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if _DATE.fullmatch(text) else None
+    except ValueError:
+        return None
 
 
 def _ranges(node: ys.Node, context: Context) -> tuple[Range, ...]:

@@ -13,12 +13,13 @@ from typing import Any
 
 from drivers.settings import Secret
 from edge.config import hours
-from edge.config.model import Buffer, Http, Mqtt, Schedule, Site
+from edge.config.model import Buffer, Http, Mqtt, Site
 from edge.config.site_links import http, mqtt
 from rules import convert
 from rules import yaml_source as ys
+from rules.calendar import Schedule
 from rules.convert import WRONG, Context
-from rules.problems import Mark, did_you_mean, nearest_or_all
+from rules.problems import Mark, did_you_mean
 
 FILE = "site.yaml"
 _SITE = re.compile(r"[a-z0-9_-]+")
@@ -115,7 +116,7 @@ class SiteAsWritten:
     """The broker that gets the journal."""
     http: HttpAsWritten = HttpAsWritten()
     """Where the daemon listens."""
-    buffer: Buffer = Buffer()
+    buffer: Buffer = field(default_factory=Buffer)
     """The journal."""
 
 

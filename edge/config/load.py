@@ -1,0 +1,95 @@
+"""From a folder to a Configuration, or to every mistake in it at once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+from edge.config import devices_file, evacuation, files, safety, site_file, wiring
+from edge.config.devices_file import Entries
+from edge.config.model import Configuration, Configured
+from edge.config.secret_files import SecretFiles
+from edge.config.vocabulary import world
+from rules import yaml_source as ys
+from rules.convert import Context
+from rules.model import RuleSet
+from rules.problems import ConfigurationRefused, Mark, Problems
+
+
+def load(folder: Path, *, secrets_of: Path | None = None) -> Configuration:
+    """Return the checked configuration in `folder`. Touches no device.
+
+    Places in problems are relative to `folder`. Secrets are looked up in
+    `$CREDENTIALS_DIRECTORY`, then in `secrets/` of `secrets_of`, by default of `folder`.
+
+    Raises:
+        ConfigurationRefused: there is at least one mistake; it holds all of them, and warnings.
+    """
+    problems = Problems()
+    before = _fingerprint(folder)
+    documents = _documents(folder, problems)
+    secrets = SecretFiles(secrets_of or folder)
+    secrets.check(documents.values(), problems)
+    site_node = documents.pop(site_file.FILE, None)
+    variables = site_file.variables(site_node)
+    context = Context(problems=problems, variables=variables, secret=secrets.value)
+
+    site = site_file.site(site_node, context)
+    entries = devices_file.entries(documents.values(), context)
+    groups = wiring.groups(entries, context)
+    wiring.check(entries, problems)
+    devices = _devices(entries, groups, problems)
+    plan = evacuation.plan(site_node, entries, groups, context)
+    site = dataclasses.replace(site, evacuation=plan)
+    safety.warn(entries, problems)
+    words = world(site, entries, devices, groups)
+    if _fingerprint(folder) != before:
+        problems.error(Mark(site_file.FILE, 1, 1), "a file changed while it was read", "try again")
+    if problems.errors:
+        raise ConfigurationRefused(problems)
+    return Configuration(
+        folder=folder,
+        site=site,
+        io={e.id: e.configured for e in entries.io.values() if e.configured is not None},
+        devices=devices,
+        groups=groups,
+        world=words,
+        rules=RuleSet(),
+        problems=problems,
+        hash=before,
+    )
+
+
+def _fingerprint(folder: Path) -> str:
+    """Return the hash; an empty one where a file can't be read, which is said when it is read."""
+    try:
+        return files.fingerprint(folder)
+    except OSError:
+        return ""
+
+
+def _documents(folder: Path, problems: Problems) -> dict[str, ys.Node]:
+    """Return the documents of site.yaml, devices.yaml and devices.d/*.yaml by name."""
+    found: dict[str, ys.Node] = {}
+    wanted = [name for name in files.names(folder) if not name.startswith("rules")]
+    for name in (*(name for name in files.REQUIRED if name not in wanted), *wanted):
+        node = ys.read_file(folder / name, problems, name)
+        if node is not None:
+            found[name] = node
+    for name in files.unread(folder):
+        hint = f"only .yaml is read: call it {Path(name).with_suffix('.yaml')}"
+        problems.warning(Mark(name, 1, 1), "this file is not read", hint)
+    return found
+
+
+def _devices(
+    entries: Entries, groups: Mapping[str, tuple[str, ...]], problems: Problems
+) -> dict[str, Configured]:
+    """Return the devices that could be built, each with its neighbours."""
+    found: dict[str, Configured] = {}
+    for entry in entries.devices.values():
+        near = wiring.near(entry, entries, groups, problems)
+        if entry.configured is not None:
+            found[entry.id] = dataclasses.replace(entry.configured, near=near)
+    return found
