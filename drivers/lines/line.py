@@ -60,9 +60,9 @@ class _Watched:
         self._watches: list[Watch] = []
 
     @contextmanager
-    def watch(self) -> Iterator[Watch]:
-        """Collect every change from now on until the block ends."""
-        watch = Watch()
+    def watch(self, watch: Watch | None = None) -> Iterator[Watch]:
+        """Collect every change from now on until the block ends, in `watch` if there is one."""
+        watch = watch or Watch()
         self._watches.append(watch)
         try:
             yield watch
@@ -77,10 +77,12 @@ class _Watched:
 class InputLine(_Watched):
     """An input. Its module calls `observe`, `fault` and `lost`; devices read and watch."""
 
-    def __init__(self, line: str) -> None:
+    def __init__(self, line: str, *, debounce: float = 0.0) -> None:
         super().__init__()
         self.line = line
         """`<I/O module>.<line>`"""
+        self.debounce = debounce
+        """The line's own debounce in seconds; a device's setting goes before it."""
         self.reading = Reading()
 
     def observe(self, level: bool, *, edges: int = 0) -> None:  # noqa: FBT001 - a level is a bool
@@ -100,8 +102,9 @@ class InputLine(_Watched):
             unseen = [not level, level]
         else:
             unseen = [level]
-        for each in unseen:
-            self._see(each, count)
+        for place, each in enumerate(unseen):
+            still_to_rise = sum(unseen[place + 1 :])
+            self._see(each, count - still_to_rise)
 
     def _see(self, level: bool, count: int) -> None:  # noqa: FBT001 - a level is a bool
         before = self.reading
