@@ -41,7 +41,5 @@ class Peers:
             return True
         if peer not in self._refused and len(self._refused) < MOST_REMEMBERED:
             self._refused.add(peer)
-            log.warning(
-                "port %s: %s is not in its list of peers and is not heard", self._port, peer
-            )
+            log.warning("port %s: %s is none of its peers and is not heard", self._port, peer)
         return False
