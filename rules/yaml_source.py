@@ -32,6 +32,9 @@ class Scalar(Node):
     text: str
     plain: bool
     """False when it was quoted or a block text."""
+    inset: int | None = None
+    """Columns from the mark to the text's first character; None when the text does not stand
+    there on one line, character for character."""
 
     @property
     def null(self) -> bool:
@@ -91,6 +94,13 @@ def read_text(text: str, file: str, problems: Problems) -> Node | None:
     return None if root is None else _Walk(file, problems).node(root, 0)
 
 
+def _inset(node: yaml.ScalarNode, *, plain: bool) -> int | None:
+    """Return how many columns of quote stand before the text, if it stands there as it is."""
+    start, end, quotes = node.start_mark, node.end_mark, 0 if plain else 2
+    there = start.line == end.line and end.column - start.column == len(node.value) + quotes
+    return quotes // 2 if there else None
+
+
 class _Walk:
     def __init__(self, file: str, problems: Problems) -> None:
         self._file, self._problems, self._count = file, problems, 0
@@ -108,7 +118,9 @@ class _Walk:
             self._problems.error(mark, f"unknown tag {tag}", "known: !secret NAME, !var NAME")
             return None
         if isinstance(node, yaml.ScalarNode):
-            return Scalar(mark=mark, tag=tag, text=node.value, plain=node.style in (None, ""))
+            plain = node.style in (None, "")
+            inset = _inset(node, plain=plain)
+            return Scalar(mark=mark, tag=tag, text=node.value, plain=plain, inset=inset)
         if isinstance(node, yaml.SequenceNode):
             items = [self.node(item, depth + 1) for item in node.value]
             return Sequence(mark=mark, items=tuple(i for i in items if i is not None))

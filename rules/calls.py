@@ -1,0 +1,184 @@
+"""Calls and event fields in an expression: the part that depends on devices, not on operators."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+
+from rules.convert import duration, duration_hint
+from rules.functions import FUNCTIONS, Part
+from rules.model import DeviceWords, FieldWords, World
+from rules.problems import did_you_mean, nearest_or_all
+from rules.terms import Kind, Term, Wrong
+
+_KIND: dict[str, Kind] = {"str": "word", "int": "number", "float": "number", "bool": "yesno"}
+
+
+class Calls:
+    """What one expression reads, and how its calls and event fields become code."""
+
+    def __init__(
+        self,
+        world: World,
+        event_fields: Mapping[str, FieldWords] | None,
+        *,
+        event_only: bool,
+        steady: bool,
+    ) -> None:
+        self.world = world
+        self.reads: set[tuple[str, str]] = set()
+        self.counts: dict[tuple[str, str], float] = {}
+        self._event_fields = event_fields
+        self._event_only, self._steady = event_only, steady
+
+    def law(self, node: ast.AST, shown: str) -> None:
+        """Refuse to read anything but the event in a life_safety rule."""
+        if self._event_only:
+            hint = "a life_safety rule must not depend on what may be unknown"
+            raise Wrong(node, f"a life_safety rule reads event.* only, not {shown}", hint)
+
+    def runtime(self, name: str, *arguments: ast.expr) -> ast.Call:
+        """Return code that calls a function of rules.functions."""
+        return ast.Call(func=_name(name), args=list(arguments), keywords=[])
+
+    def view(self, method: str, *arguments: str) -> ast.Call:
+        """Return code that asks the StateView."""
+        function = ast.Attribute(value=_name("view"), attr=method, ctx=ast.Load())
+        given: list[ast.expr] = [ast.Constant(value=a) for a in arguments]
+        return ast.Call(func=function, args=given, keywords=[])
+
+    def event_field(self, node: ast.Attribute, name: str) -> Term:
+        """Return `event.<name>`.
+
+        Raises:
+            Wrong: there is no event, or the triggers don't say that field.
+        """
+        shown = f"event.{name}"
+        fields = self._event_fields
+        if fields is None or (name not in fields and fields.keys() <= {"device"}):
+            hint = "read states here, or write it in if:"
+            raise Wrong(node, f"{shown} can't be read here", hint)
+        if name not in fields:
+            hint = "event.near… belongs in do:" if name == "near" else nearest_or_all(name, fields)
+            raise Wrong(node, f"the trigger does not say {name!r}", hint)
+        words = fields[name]
+        if words == "object":
+            raise Wrong(node, f"{shown} is not one value that can be compared")
+        self.reads.add(("event", name))
+        special = {"device": "device_of", "signal": "signal_of"}
+        if name in special:
+            code = self.runtime(special[name], _name("event"))
+        else:
+            reader = "flag" if words == "bool" else "field"
+            code = self.runtime(reader, _name("event"), ast.Constant(value=name))
+        if isinstance(words, tuple):
+            return Term(kind="word", code=code, shown=shown, values=words)
+        return Term(kind=_KIND[words], code=code, shown=shown)
+
+    def call(self, node: ast.Call) -> Term:
+        """Return a call of the table.
+
+        Raises:
+            Wrong: no such function, or arguments that don't fit.
+        """
+        name = node.func.id if isinstance(node.func, ast.Name) else ast.unparse(node.func)
+        if name not in FUNCTIONS:
+            raise Wrong(node, f"unknown function {name!r}", nearest_or_all(name, FUNCTIONS))
+        function = FUNCTIONS[name]
+        if node.keywords or len(node.args) != len(function.parts):
+            raise Wrong(node, f"{name}() takes other arguments", f"write {function.shown}")
+        shown = ast.unparse(node)
+        if name == "duration":
+            seconds = self._duration(node.args[0])
+            code: ast.expr = ast.Constant(value=seconds)
+            return Term(kind="number", code=code, shown=shown, constant=seconds)
+        self.law(node, f"{name}()")
+        if self._steady:
+            hint = "write it in if:, or hold a state with for:"
+            raise Wrong(node, f"{name}() changes with time alone and can't stand here", hint)
+        return Term(
+            kind="number",
+            code=self._code(name, function.parts, node.args),
+            shown=shown,
+        )
+
+    def _code(self, name: str, parts: tuple[Part, ...], args: list[ast.expr]) -> ast.expr:
+        members, who = self._devices(args[0], one=parts[0] == "device")
+        what = _word(args[1], f"a {parts[1]}")
+        if parts[1] == "state":
+            for device in members:
+                self._has(args[1], device, what, device.states, "state")
+                self.reads.add((device.id, what))
+        else:
+            for device in members:
+                self._has(args[1], device, what, device.says, "signal")
+        given = [_name("view"), who, ast.Constant(value=what)]
+        if parts[-1] == "duration":
+            within = self._duration(args[2])
+            for device in members:
+                pair = (device.id, what)
+                self.counts[pair] = max(within, self.counts.get(pair, 0.0))
+            given.append(ast.Constant(value=within))
+        return self.runtime(name, *given)
+
+    def _devices(self, node: ast.expr, *, one: bool) -> tuple[list[DeviceWords], ast.expr]:
+        """Return the devices that an argument names, and the code of a tuple of their ids."""
+        shown = ast.unparse(node)
+        if shown == "event.device" and isinstance(node, ast.Attribute):
+            term = self.event_field(node, "device")
+            members = [self.world.devices[d] for d in term.values or ()]
+            return members, ast.Tuple(elts=[term.code], ctx=ast.Load())
+        name = node.id if isinstance(node, ast.Name) else _word(node, "a device")
+        if name in self.world.groups and not one:
+            ids: tuple[str, ...] = self.world.groups[name]
+        elif name in self.world.devices:
+            ids = (name,)
+        elif name in self.world.groups:
+            raise Wrong(node, f"{name} is a group and has no state", "name one of its devices")
+        else:
+            known = {*self.world.devices, *self.world.groups}
+            raise Wrong(node, f"unknown device {name!r}", nearest_or_all(name, known))
+        if not ids:
+            raise Wrong(node, f"the group {name} is empty", "a rule can require it: requires:")
+        code = ast.Tuple(elts=[ast.Constant(value=d) for d in ids], ctx=ast.Load())
+        return [self.world.devices[d] for d in ids], code
+
+    def _has(
+        self,
+        node: ast.expr,
+        device: DeviceWords,
+        word: str,
+        known: Mapping[str, object],
+        kind: str,
+    ) -> None:
+        if word in known:
+            return
+        verb = "says" if kind == "signal" else "has"
+        hint = did_you_mean(word, known) or f"it {verb}: {', '.join(sorted(known))}"
+        never = "never says" if kind == "signal" else "has no state"
+        raise Wrong(node, f"{device.id} {never} {word!r}", hint)
+
+    def _duration(self, node: ast.expr) -> float:
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "duration":
+            constant = self.call(node).constant
+            assert isinstance(constant, float)  # noqa: S101 - duration() is always written out
+            return constant
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str | int | float):
+            raise Wrong(node, "a duration is wanted", "write it like '30s'")
+        text = str(node.value)
+        seconds = duration(text)
+        if seconds is None:
+            raise Wrong(node, f"{text!r} is not a duration", duration_hint(text))
+        if seconds == 0:
+            raise Wrong(node, "a window of no length")
+        return seconds
+
+
+def _word(node: ast.expr, what: str) -> str:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    raise Wrong(node, f"{what} is wanted here, in quotes")
+
+
+def _name(name: str) -> ast.Name:
+    return ast.Name(id=name, ctx=ast.Load())
