@@ -85,8 +85,17 @@ class InputLine(_Watched):
         """The line's own debounce in seconds; a device's setting goes before it."""
         self.reading = Reading()
 
-    def observe(self, level: bool, *, edges: int = 0) -> None:  # noqa: FBT001 - a level is a bool
+    def observe(
+        self,
+        level: bool,  # noqa: FBT001 - a level is a bool
+        *,
+        edges: int = 0,
+        at: float | None = None,
+    ) -> None:
         """Take a level read from the wire.
+
+        `at` is the loop time in seconds at which it came to be, where the module knows; None is
+        now.
 
         `edges` is the number of rising edges since the last call as the hardware counted them;
         0 when it does not count, then a change to True counts as one. A pulse that came and
@@ -104,12 +113,13 @@ class InputLine(_Watched):
             unseen = [level]
         for place, each in enumerate(unseen):
             still_to_rise = sum(unseen[place + 1 :])
-            self._see(each, count - still_to_rise)
+            self._see(each, count - still_to_rise, at)
 
-    def _see(self, level: bool, count: int) -> None:  # noqa: FBT001 - a level is a bool
+    def _see(self, level: bool, count: int, at: float | None) -> None:  # noqa: FBT001
         before = self.reading
         changed = level is not before.level or before.quality is not Quality.good
-        since = asyncio.get_running_loop().time() if changed else before.since
+        now = asyncio.get_running_loop().time() if at is None else at
+        since = max(now, before.since) if changed else before.since
         reading = Reading(level=level, quality=Quality.good, since=since, count=count, reason="")
         if changed:
             self._set(reading)

@@ -9,13 +9,12 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from drivers.contract import Emit, IoModule, LinkLost, SettingError
-from drivers.lines.line import InputLine, OutputLine
+from drivers.contract import Driver, Emit, LinkLost, SettingError
 from drivers.ports import serial_line
 from drivers.ports.address import NetAddress, SerialAddress, parse
 from drivers.ports.framing import Encoding, Framer, Framing, separator_bytes
@@ -38,7 +37,7 @@ Read = Callable[[int], Awaitable[bytes]]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Text(IoModule):
+class Text(Driver):
     """A stream of text records for the devices behind it. It never sends."""
 
     url: str
@@ -92,12 +91,6 @@ class Text(IoModule):
 
     def _listens(self) -> bool:
         return isinstance(self._address, NetAddress) and self._address.kind != "tcp"
-
-    def inputs(self) -> Mapping[str, InputLine]:
-        return {}
-
-    def outputs(self) -> Mapping[str, OutputLine]:
-        return {}
 
     async def run(self, emit: Emit) -> None:
         link = _Link(self.port, emit, self.silence)
