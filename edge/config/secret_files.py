@@ -48,7 +48,7 @@ class SecretFiles:
         except OSError as error:
             return (f"can't be read: {error.strerror}", str(path))
         except UnicodeDecodeError:
-            return ("is not UTF-8 text", str(path))
+            return ("is not UTF-8 text", "it is one line in a file of its own")
         if path.parent == self._folder and mode & _FOR_OTHERS:
             return (f"can be read by others: mode {mode:04o}", f"chmod 600 secrets/{path.name}")
         return None if value.strip() else ("is empty", str(path))
