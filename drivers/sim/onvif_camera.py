@@ -7,9 +7,6 @@ refused when its time is more than 5 s from the camera's own, or when its nonce 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import re
-import secrets
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,6 +15,7 @@ from typing import Literal, Self
 
 from aiohttp import web
 
+from drivers.sim.http_digest import DigestLogin
 from drivers.sim.onvif_answers import (
     Refusal,
     Told,
@@ -40,7 +38,6 @@ Trouble = Literal[
 ]
 TOLERANCE = 5.0
 """Seconds by which a token's time may differ from the camera's."""
-REALM = "camera"
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -72,7 +69,7 @@ class OnvifCameraSimulator:
     """Every operation it was asked for, also those it refused."""
     _tokens: dict[str, str] = field(default_factory=dict, init=False, repr=False)
     _nonces: set[bytes] = field(default_factory=set, init=False, repr=False)
-    _challenge: str = field(default_factory=lambda: secrets.token_hex(16), init=False, repr=False)
+    _login: DigestLogin | None = field(default=None, init=False, repr=False)
     _running: AsyncExitStack | None = field(default=None, init=False, repr=False)
     _changed: asyncio.Event = field(default_factory=asyncio.Event, init=False, repr=False)
 
@@ -206,22 +203,17 @@ class OnvifCameraSimulator:
         return told.digest == password_digest(told.nonce, told.stamp, self.password)
 
     def _challenge_for_login(self) -> web.Response:
-        challenge = f'Digest realm="{REALM}", qop="auth", nonce="{self._challenge}", algorithm=MD5'
-        return web.Response(status=401, headers={"WWW-Authenticate": challenge})
+        challenge = {"WWW-Authenticate": self._digest.challenge}
+        return web.Response(status=401, headers=challenge)
 
     def _knows(self, request: web.Request) -> bool:
-        given = request.headers.get("Authorization", "")
-        said = {k: a or b for k, a, b in re.findall(r'(\w+)=(?:"([^"]*)"|([^\s,]+))', given)}
-        if not given.startswith("Digest ") or said.get("nonce") != self._challenge:
-            return False
-        who = _md5(f"{self.username}:{REALM}:{self.password}")
-        what = _md5(f"{request.method}:{request.path}")
-        counted = f"{said['nonce']}:{said.get('nc')}:{said.get('cnonce')}:{said.get('qop')}"
-        return said.get("response") == _md5(f"{who}:{counted}:{what}")
+        return self._digest.knows(request.method, request.headers.get("Authorization", ""))
 
-
-def _md5(text: str) -> str:
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    @property
+    def _digest(self) -> DigestLogin:
+        if self._login is None:
+            self._login = DigestLogin(self.username, self.password)
+        return self._login
 
 
 def _message(body: str, status_code: int = 200) -> web.Response:
