@@ -76,12 +76,17 @@ class Clock:
     offset: float = field(init=False)
 
     def __post_init__(self) -> None:
-        if self.last is None:
+        self.resume(self.last)
+
+    def resume(self, last: LastRecord | None) -> None:
+        """Go on from the journal's newest record; None begins at tick 0."""
+        self.last = last
+        if last is None:
             self.offset = -self.seconds()
-        elif self.last.boot == self.boot:
-            self.offset = max(self.last.offset, self.last.tick - self.seconds())
+        elif last.boot == self.boot:
+            self.offset = max(last.offset, last.tick - self.seconds())
         else:
-            self.offset = self.last.tick - self.seconds()
+            self.offset = last.tick - self.seconds()
 
     def tick(self) -> float:
         """Return engine time in seconds; never goes backwards."""

@@ -71,10 +71,11 @@ class Dispatch:
         *,
         handed: Timed = lambda _given, _seconds: None,
         confirmed: Timed = lambda _given, _seconds: None,
+        failed: Callable[[Given], None] = lambda _given: None,
     ) -> None:
         self._drivers = {d: driver for d, driver in drivers.items() if driver.accepts}
         self._tell, self._seconds = tell, seconds
-        self._handed, self._confirmed = handed, confirmed
+        self._handed, self._confirmed, self._failed = handed, confirmed, failed
         self._desks = {device: _Desk() for device in self._drivers}
 
     def give(self, given: Given) -> None:
@@ -188,6 +189,7 @@ class Dispatch:
             raise CommandFailed(f"bug: {type(error).__name__}") from error
 
     def _fail(self, given: Given, reason: str) -> None:
+        self._failed(given)
         log.warning("device %s: %s: %s", given.device, given.command.kind, reason)
         failed = OrderFailed(
             command=given.command.kind, rule=given.rule, by=given.by, reason=reason

@@ -93,6 +93,10 @@ class Encoder:
         own = secrets.token_hex(16)
         return self._draft(own, Kind.ORDER, given.priority, stamp, "order.given", data)
 
+    def gap(self, event: Event) -> Draft:
+        """Return the record that says what is missing."""
+        return self._draft(event.id, Kind.GAP, event.priority, event, event.kind, event.fields)
+
     def snapshot(self, event: Event, state: Mapping[str, Any]) -> Draft:
         """Return the record of everything that must survive a restart."""
         own, stamp = secrets.token_hex(16), _Stamp(SITE, event)

@@ -73,9 +73,6 @@ class Metrics:
             buckets=COMMITS,
             registry=registry,
         )
-        self.evacuation = Gauge(
-            "storewarden_evacuation_active", "1 while the latch is set.", registry=registry
-        )
         self.trusted = Gauge(
             "storewarden_clock_trusted", "1 while the wall clock is trusted.", registry=registry
         )
@@ -96,6 +93,7 @@ class Metrics:
             registry=registry,
         )
         self._version = version
+        self._read: _Read | None = None
 
     def configured(self, config: str) -> None:
         """Show which configuration runs."""
@@ -107,8 +105,11 @@ class Metrics:
         return generate_latest(self.registry)
 
     def collect_with(self, collect: Callable[[], Iterator[Metric]]) -> None:
-        """Add what is read at each scrape."""
-        self.registry.register(_Read(collect))
+        """Take what is read at each scrape from `collect`, and from nobody else any more."""
+        if self._read is not None:
+            self.registry.unregister(self._read)
+        self._read = _Read(collect)
+        self.registry.register(self._read)
 
 
 class _Read(Collector):

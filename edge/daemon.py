@@ -1,0 +1,135 @@
+"""The daemon as a process: signals, reload, and the journal that outlives every configuration."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from dataclasses import asdict
+
+from buffer.gap import Gap
+from buffer.opening import Opening
+from buffer.record import Draft
+from buffer.writer import Writer
+from drivers.event import SITE
+from drivers.priorities import Priority
+from edge import past
+from edge.assembly import Parts, assemble
+from edge.clock import Clock
+from edge.config.last_good import keep
+from edge.config.load import load
+from edge.config.model import Configuration
+from edge.encode import Encoder
+from edge.metrics import Metrics
+from edge.notify import Notify
+from edge.places import Places
+from edge.running import begin, serve
+from edge.speaker import Speaker
+from edge.version import VERSION
+from rules.problems import ConfigurationRefused, Problems
+
+log = logging.getLogger(__name__)
+
+
+async def run(
+    places: Places, configuration: Configuration, refused: Problems | None = None
+) -> None:
+    """Run until SIGTERM or SIGINT; SIGHUP reloads, all or nothing.
+
+    `refused` are the mistakes of the configuration in the folder when `configuration` is the last
+    good one in its place.
+    """
+    notify, metrics, clock = Notify(), Metrics(VERSION), Clock()
+    ended, stopping, hup = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    _on_signals(notify, ended, stopping, hup)
+    own = _Own(configuration, clock)
+    async with Writer.open(
+        places.journal,
+        max_wait=configuration.site.buffer.max_wait,
+        opening=own.opening,
+        gap=own.gap,
+        observe_commit=lambda seconds, _records: metrics.commit.observe(seconds),
+    ) as writer:
+        while not stopping.is_set():
+            ended.clear()
+            known = await past.read(writer)
+            clock.resume(known.last)
+            parts = assemble(configuration, places, writer, clock, known, metrics, notify)
+            own.encoder = parts.pipeline.encoder
+            metrics.configured(configuration.hash)
+            metrics.refused.set(refused is not None)
+            begin(parts, known)
+            if refused is not None:
+                _say_refused(parts.speaker, refused)
+            rules = configuration.rules.rules
+            log.info("rules run: %d devices, %d rules", len(parts.drivers), len(rules))
+            notify.ready()
+            reloading = asyncio.create_task(_reloaded(parts, hup, ended))
+            try:
+                await serve(parts, ended, stopping=stopping)
+            finally:
+                reloading.cancel()
+            await writer.flush()
+            if reloading.done() and not reloading.cancelled():
+                configuration, refused = reloading.result(), None
+
+
+def _on_signals(
+    notify: Notify, ended: asyncio.Event, stopping: asyncio.Event, hup: asyncio.Event
+) -> None:
+    def stop() -> None:
+        notify.stopping()
+        stopping.set()
+        ended.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    loop.add_signal_handler(signal.SIGHUP, hup.set)
+
+
+async def _reloaded(parts: Parts, hup: asyncio.Event, ended: asyncio.Event) -> Configuration:
+    """Return the next configuration that is accepted, after ending the run of this one."""
+    while True:
+        await hup.wait()
+        hup.clear()
+        parts.notify.reloading()
+        try:
+            found = await asyncio.to_thread(load, parts.places.configuration)
+        except ConfigurationRefused as refusal:
+            log.error("the new configuration is refused, the running one goes on:\n%s", refusal)  # noqa: TRY400
+            _say_refused(parts.speaker, refusal.problems)
+            parts.notify.ready()
+            continue
+        await asyncio.to_thread(keep, found, parts.places.state)
+        parts.speaker.site("config.reloaded", Priority.operations, {"config": found.hash})
+        ended.set()
+        return found
+
+
+def _say_refused(speaker: Speaker, problems: Problems) -> None:
+    first = problems.errors[0]
+    more = len(problems.errors) - 1
+    reason = str(first).splitlines()[0] + (f" (and {more} more)" if more else "")
+    speaker.site("config.refused", Priority.operations, {"reason": reason})
+
+
+class _Own:
+    """The records that the journal writes of itself."""
+
+    def __init__(self, configuration: Configuration, clock: Clock) -> None:
+        site = configuration.site
+        root = site.mqtt.topic_root if site.mqtt else "storewarden"
+        self.encoder = Encoder(root, site.site, configuration.hash)
+        self._speaker = Speaker(clock, lambda _event: None)
+
+    def opening(self, told: Opening) -> Draft:
+        data = {k: v for k, v in asdict(told).items() if v is not None}
+        priority = Priority.operations
+        stamp = self._speaker.stamp(SITE, "journal.started", priority, data, {})
+        return self.encoder.event(stamp)
+
+    def gap(self, gap: Gap) -> Draft:
+        data = {k: v for k, v in asdict(gap).items() if v is not None}
+        stamp = self._speaker.stamp(SITE, "buffer.gap", Priority.operations, data, {})
+        return self.encoder.gap(stamp)

@@ -1,0 +1,138 @@
+"""Run one configuration until told to end; then bring every output to its declared state."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Any
+
+from drivers.contract import CommandFailed, unknown_states
+from drivers.event import SITE
+from drivers.priorities import Priority
+from drivers.signals import UNKNOWN
+from edge.assembly import Parts
+from edge.past import Past
+from edge.requests import serving
+from edge.speaker import say_of
+from edge.supervisor import supervise
+
+log = logging.getLogger(__name__)
+
+SNAPSHOT_EVERY = 60.0
+STOP_WITHIN = 5.0
+"""Seconds that all outputs together have to reach their state at a stop."""
+LAG_EVERY = 5.0
+
+
+def begin(parts: Parts, past: Past) -> None:
+    """End what does not outlive a restart, forget what is not proven, and save that."""
+    last, clock = past.last, parts.clock
+    ended = parts.decider.resume(
+        same_boot=last is not None and last.boot == clock.boot,
+        silent_for=clock.tick() - last.tick if last else 0.0,
+        tick=clock.tick(),
+    )
+    for claim in ended:
+        log.info("device %s: %s is over with the restart", claim.device, claim.command.kind)
+    for device, driver in parts.drivers.items():
+        lost = {**unknown_states(type(driver)), "link": UNKNOWN}
+        stamp = parts.speaker.stamp(device, "daemon.started", Priority.operations, {}, lost)
+        parts.decider.engine.states.apply(stamp)
+    parts.speaker.site("daemon.started", fields={"config": parts.configuration.hash})
+    snapshot(parts)
+
+
+def snapshot(parts: Parts) -> None:
+    """Put everything that must survive into the journal."""
+    state: dict[str, Any] = {
+        "decider": parts.decider.save(),
+        "diary": parts.diary.save(),
+        "offset": parts.clock.offset,
+    }
+    stamp = parts.speaker.stamp(SITE, "snapshot", Priority.operations, {}, {})
+    parts.writer.keep(parts.pipeline.encoder.snapshot(stamp, state))
+
+
+async def serve(parts: Parts, ended: asyncio.Event, *, stopping: asyncio.Event) -> None:
+    """Run `parts` until `ended` is set; when `stopping` is set too, outputs go to their state.
+
+    An unhandled error in any part ends all of them, and outputs go to their state as well.
+    """
+    road = asyncio.create_task(_road(parts), name="road")
+    waiting = asyncio.create_task(ended.wait(), name="until ended")
+    drivers = asyncio.create_task(_drivers(parts), name="drivers")
+    try:
+        await asyncio.wait({road, waiting, drivers}, return_when=asyncio.FIRST_COMPLETED)
+        road.cancel()
+        failed = [t for t in (drivers,) if t.done()]
+        results = await asyncio.gather(road, *failed, return_exceptions=True)
+        broken = [e for e in results if isinstance(e, Exception)]
+        if broken or stopping.is_set():
+            await at_stop(parts)
+        snapshot(parts)
+        if broken:
+            raise broken[0]
+    finally:
+        for task in (road, waiting, drivers):
+            task.cancel()
+        await asyncio.gather(road, waiting, drivers, return_exceptions=True)
+
+
+async def _drivers(parts: Parts) -> None:
+    known = parts.decider.engine.states
+    everything = {**parts.configuration.io, **parts.configuration.devices}
+    async with asyncio.TaskGroup() as group:
+        for device, driver in parts.drivers.items():
+            raised = everything[device].raised
+            say = say_of(parts.speaker, device, driver, raised, known)
+            group.create_task(supervise(device, driver, say, parts.inbox), name=device)
+
+
+async def _road(parts: Parts) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(parts.pipeline.run(), name="pipeline")
+        group.create_task(parts.dispatch.run(), name="dispatch")
+        group.create_task(parts.site_clock.run(), name="site clock")
+        group.create_task(parts.cloud.run(), name="uplink")
+        group.create_task(_snapshots(parts), name="snapshots")
+        group.create_task(_lag(parts), name="loop lag")
+        group.create_task(serving(parts), name="control and HTTP")
+
+
+async def _snapshots(parts: Parts) -> None:
+    while True:
+        await asyncio.sleep(SNAPSHOT_EVERY)
+        snapshot(parts)
+
+
+async def _lag(parts: Parts) -> None:
+    while True:
+        due = time.monotonic() + LAG_EVERY
+        await asyncio.sleep(LAG_EVERY)
+        parts.metrics.lag.set(max(time.monotonic() - due, 0.0))
+        parts.metrics.trusted.set(parts.speaker.trusted)
+
+
+async def at_stop(parts: Parts) -> None:
+    """Bring every output to what its `at_stop` says, all at once, within 5 s."""
+
+    async def one(device: str) -> None:
+        driver = parts.drivers[device]
+        command = driver.at_stop()
+        if command is None:
+            return
+        try:
+            await driver.perform(command)
+        except CommandFailed as failure:
+            log.error("device %s: %s at stop: %s", device, command.kind, failure)  # noqa: TRY400
+
+    devices = [d for d, driver in parts.drivers.items() if driver.accepts]
+    tasks = [asyncio.create_task(one(device), name=device) for device in devices]
+    if not tasks:
+        return
+    _done, late = await asyncio.wait(tasks, timeout=STOP_WITHIN)
+    for task in late:
+        log.error("device %s: not at its state within %g s", task.get_name(), STOP_WITHIN)
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
