@@ -155,10 +155,11 @@ def _driver(
         return None
     try:
         return of(**values)
-    except SettingError as error:
+    except ValueError as error:
+        name, hint = (error.setting, error.hint) if isinstance(error, SettingError) else ("", "")
         words = {setting.name: word for word, setting in convert.words(of).items()}
-        mark = convert.place(node, words.get(error.setting, error.setting))
-        context.problems.error(mark, _unsaid(str(error), values), _unsaid(error.hint, values))
+        mark = convert.place(node, words.get(name, name))
+        context.problems.error(mark, _unsaid(str(error), values), _unsaid(hint, values))
         return None
 
 

@@ -1,0 +1,130 @@
+"""`storewarden status`, `devices`, `tail`: what is going on now."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from typing import Any
+
+from edge.cli import words
+from edge.cli.exits import DONE, Failed
+
+
+def add(commands: Any) -> None:
+    status = words.command(
+        commands, "status", "say how the running daemon is", act_status, "storewarden status --json"
+    )
+    words.json_option(status)
+    devices = words.command(
+        commands,
+        "devices",
+        "list the devices and their states, or with --types what types there are",
+        act_devices,
+        "storewarden devices",
+    )
+    words.json_option(devices)
+    devices.add_argument(
+        "--types", action="store_true", help="print the table of device types and their settings"
+    )
+    devices.add_argument(
+        "--signals", action="store_true", help="print the table of signals and states"
+    )
+    tail = words.command(
+        commands, "tail", "show what happens, as it happens", act_tail, "storewarden tail --json"
+    )
+    words.json_option(tail)
+    tail.add_argument("--count", type=int, metavar="N", help="end after N lines")
+
+
+def asked(request: dict[str, Any]) -> Any:
+    """Return the running daemon's answer, or end the command with why not."""
+    from edge.control import NotRunning, Refused, ask, socket_path
+
+    try:
+        return asyncio.run(ask(socket_path(), request, seconds=30.0))
+    except (NotRunning, Refused) as error:
+        raise Failed(str(error)) from None
+
+
+def act_status(chosen: argparse.Namespace) -> int:
+    status = asked({"do": "status"})
+    if chosen.json:
+        words.print_json(status)
+        return DONE
+    uplink, journal = status["uplink"], status["journal"]
+    down = ", ".join(status["devices_down"]) or "none"
+    inactive = len(status["rules_inactive"])
+    rows = [
+        ("site", f"{status['site']} (configuration {status['config']})"),
+        ("version", status["version"]),
+        ("up for", f"{status['up_for']:.0f} s"),
+        ("clock", f"{status['time']} ({status['clock']})"),
+        ("evacuation", "ON" if status["evacuation"] == "yes" else "off"),
+        ("devices down", down),
+        ("rules", f"{status['rules']} ({inactive} inactive here)"),
+        ("orders in force", str(len(status["orders"]))),
+        ("journal", _journal(journal)),
+        ("uplink", _uplink(uplink)),
+    ]
+    print(words.table(rows))
+    for warning in status["warnings"]:
+        print(f"warning: {warning}")
+    return DONE
+
+
+def _journal(journal: dict[str, Any]) -> str:
+    text = f"at {journal['sequence']}, {journal['waiting']} waiting, {journal['lost']} lost"
+    return f"{text}; {journal['error']}" if journal["error"] else text
+
+
+def _uplink(uplink: dict[str, Any]) -> str:
+    if not uplink["configured"]:
+        return "none configured: everything is kept, nothing forwarded"
+    link = "connected" if uplink["connected"] else "not connected"
+    return f"{link}, {uplink['backlog']} unsent, {uplink['published']} published"
+
+
+def act_devices(chosen: argparse.Namespace) -> int:
+    if chosen.types or chosen.signals:
+        from edge.config import types_table
+
+        print(types_table.types() if chosen.types else types_table.signals(), end="")
+        return DONE
+    devices = asked({"do": "devices"})
+    if chosen.json:
+        words.print_json(devices)
+        return DONE
+    rows = [("device", "type", "name", "states")]
+    for device in devices:
+        states = ", ".join(
+            f"{name} {state['value']}" + (f" for {state['for']:.0f} s" if state["for"] else "")
+            for name, state in device["states"].items()
+        )
+        rows.append((device["device"], device["type"], device["name"], states))
+    print(words.table(rows))
+    return DONE
+
+
+def act_tail(chosen: argparse.Namespace) -> int:
+    return asyncio.run(_tail(as_json=chosen.json, count=chosen.count))
+
+
+async def _tail(*, as_json: bool, count: int | None) -> int:
+    from edge.cli.feed import line
+    from edge.control import NotRunning, Refused, follow, socket_path
+
+    shown = 0
+    try:
+        async for item in follow(socket_path(), {"do": "tail"}):
+            if as_json:
+                words.print_json(item)
+            else:
+                print(line(item))
+            sys.stdout.flush()
+            shown += 1
+            if shown == count:
+                break
+    except (NotRunning, Refused) as error:
+        raise Failed(str(error)) from None
+    return DONE

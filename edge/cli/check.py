@@ -1,0 +1,75 @@
+"""`storewarden check`: every problem of a configuration, at its place."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from edge.cli import words
+from edge.cli.exits import Failed
+
+
+def add(commands: Any) -> None:
+    check = words.command(
+        commands,
+        "check",
+        "say what is wrong with a configuration folder; touches no device",
+        act,
+        "storewarden check --config examples/demo_store",
+    )
+    words.config_option(check)
+    words.json_option(check)
+    check.add_argument(
+        "--fleet", type=Path, metavar="DIR", help="check every folder in DIR that has a site.yaml"
+    )
+
+
+def act(chosen: argparse.Namespace) -> int:
+    from edge.config.load import load
+    from rules.problems import ConfigurationRefused, Problem
+
+    folders = _folders(chosen)
+    found: list[tuple[Path, Problem]] = []
+    for folder in folders:
+        try:
+            problems = load(folder).problems
+        except ConfigurationRefused as refused:
+            problems = refused.problems
+        found += [(folder, problem) for problem in problems.all]
+    errors = sum(problem.level == "error" for _, problem in found)
+    if chosen.json:
+        words.print_json([_as_json(folder, problem) for folder, problem in found])
+        return words.answer(good=not errors)
+    for folder, problem in found:
+        prefix = f"{folder}/" if chosen.fleet else ""
+        words.show(f"{prefix}{problem}")
+    if errors:
+        raise Failed(words.counted(errors, "problem"))
+    warned = words.counted(len(found), "warning")
+    print(f"{words.counted(len(folders), 'configuration')} checked: no problems, {warned}")
+    return words.answer(good=True)
+
+
+def _folders(chosen: argparse.Namespace) -> list[Path]:
+    if chosen.fleet is None:
+        if not chosen.config.is_dir():
+            raise Failed(f"there is no folder {chosen.config}")
+        return [chosen.config]
+    folders = sorted(path.parent for path in chosen.fleet.glob("*/site.yaml"))
+    if not folders:
+        raise Failed(f"no folder in {chosen.fleet} has a site.yaml")
+    return folders
+
+
+def _as_json(folder: Path, problem: Any) -> dict[str, Any]:
+    mark = problem.mark
+    return {
+        "folder": str(folder),
+        "file": mark.file,
+        "line": mark.line,
+        "column": mark.column,
+        "level": problem.level,
+        "message": problem.message,
+        "hint": problem.hint,
+    }

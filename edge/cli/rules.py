@@ -1,0 +1,85 @@
+"""`storewarden rules test|list`: play the rules' own tests; say what rules there are."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from edge.cli import words
+from edge.cli.exits import DONE, NO
+
+
+def add(commands: Any) -> None:
+    rules = words.command(
+        commands, "rules", "test and list rules", _none, "storewarden rules test --config DIR"
+    )
+    parts = rules.add_subparsers(dest="part", metavar="test|list", required=True)
+    test = words.command(
+        parts,
+        "test",
+        "play the tests in the rule files on a virtual clock",
+        act_test,
+        "storewarden rules test --config examples/demo_store",
+    )
+    listed = words.command(
+        parts,
+        "list",
+        "list the rules, and why one is inactive here",
+        act_list,
+        "storewarden rules list --config examples/demo_store",
+    )
+    for each in (test, listed):
+        words.config_option(each)
+        words.json_option(each)
+    test.add_argument("--only", metavar="TEXT", help="play tests whose name contains it")
+
+
+def _none(_chosen: argparse.Namespace) -> int:
+    return NO
+
+
+def act_test(chosen: argparse.Namespace) -> int:
+    from rules.scenario import play
+
+    configuration = words.loaded(chosen.config)
+    failed, results = 0, []
+    for case in configuration.rules.tests:
+        if chosen.only and chosen.only not in case.name:
+            continue
+        failures = play(case, configuration.rules, configuration.world)
+        failed += bool(failures)
+        results.append({"test": case.name, "file": case.file, "failures": failures})
+        if not chosen.json:
+            for failure in failures:
+                words.show(f"{case.mark.file}:{case.mark.line}: {case.name}: {failure}")
+    if chosen.json:
+        words.print_json(results)
+    else:
+        print(f"{words.counted(len(results), 'test')}, {failed} failed")
+    return words.answer(good=not failed)
+
+
+def act_list(chosen: argparse.Namespace) -> int:
+    configuration = words.loaded(chosen.config)
+    found = [
+        {
+            "rule": rule.id,
+            "priority": rule.priority.name,
+            "enabled": rule.enabled,
+            "inactive": rule.inactive,
+            "file": f"{rule.mark.file}:{rule.mark.line}",
+            "description": rule.description,
+        }
+        for rule in configuration.rules.rules
+    ]
+    if chosen.json:
+        words.print_json(found)
+        return DONE
+    rows = [("rule", "priority", "state", "file", "description")]
+    for rule in found:
+        state = (
+            f"inactive: {rule['inactive']}" if rule["inactive"] else f"enabled: {rule['enabled']}"
+        )
+        rows.append((rule["rule"], rule["priority"], state, rule["file"], rule["description"]))
+    print(words.table(rows))
+    return DONE

@@ -1,0 +1,71 @@
+"""`storewarden run`: the daemon in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from edge.cli import words
+from edge.cli.exits import DONE, NO, Failed
+
+log = logging.getLogger("storewarden")
+
+
+def add(commands: Any) -> None:
+    run = words.command(
+        commands,
+        "run",
+        "run the daemon; SIGTERM stops it, SIGHUP reloads its configuration",
+        act,
+        "storewarden run --config /etc/storewarden",
+    )
+    words.config_option(run)
+    run.add_argument("--verbose", action="store_true", help="log more")
+
+
+def act(chosen: argparse.Namespace) -> int:
+    from edge import log as logs
+
+    logs.begin(verbose=chosen.verbose)
+    folder: Path = chosen.config
+    if not folder.is_dir():
+        raise Failed(f"there is no folder {folder}")
+    return serve(folder)
+
+
+def serve(folder: Path) -> int:
+    """Run the daemon on `folder`, or on the last good configuration when it is refused."""
+    from edge import daemon
+    from edge.config.last_good import load_or_last_good
+    from edge.places import places
+    from rules.problems import ConfigurationRefused
+
+    try:
+        configuration, refused = load_or_last_good(folder)
+    except ConfigurationRefused as none:
+        words.show_problems(none.problems)
+        raise Failed(f"{folder}: refused, and there is no last good configuration") from None
+    if refused is not None:
+        log.error("the configuration is refused, the last good one runs:\n%s", refused)
+    for problem in configuration.problems.warnings:
+        log.warning("%s", problem)
+    try:
+        asyncio.run(daemon.run(places(folder, configuration), configuration, refused))
+    except ExceptionGroup:
+        log.exception("an unhandled error; outputs were brought to their state")
+        return NO
+    return DONE
+
+
+def python() -> list[str]:
+    """Return the command that runs this program again, for children."""
+    return [sys.executable, "-P", "-m", "edge.cli.main"]
+
+
+def environment(**more: str) -> dict[str, str]:
+    return {**os.environ, **more}
