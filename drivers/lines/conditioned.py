@@ -151,12 +151,12 @@ class ConditionedInput:
         return self._debounce.shown
 
     @contextmanager
-    def watch(self) -> Iterator[Changes]:
+    def watch(self, changes: Changes | None = None) -> Iterator[Changes]:
         """Collect every change from what `now` shows here on, until the block ends.
 
-        Needs a running event loop.
+        In `changes` if there is one. Needs a running event loop.
         """
-        changes = Changes()
+        changes = changes or Changes()
         if not self._readers:
             self._debounce.resume(self.line.reading)
             self._feeding.enter_context(self.line.watch(_Feed(self)))
