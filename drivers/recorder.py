@@ -31,7 +31,7 @@ FIRST_PICTURE = 15.0
 """Seconds in which a camera must begin to send."""
 STILL = 10.0
 """Seconds without a packet after which the camera is gone; ffmpeg itself should say so before."""
-SOCKET_LIMIT = 4.0
+SOCKET_LIMIT = 3.0
 """Seconds after which ffmpeg gives up a silent connection and closes its last segment."""
 LATE = 10.0
 """Seconds after a clip is due in which its last segment must be there."""
@@ -142,7 +142,7 @@ class Recorder(Driver):
             try:
                 silent = await self._fill(process.told, stretch, ring, emit)
             finally:
-                self._link = False
+                seen, self._link = self._link, False
                 process.ask_to_stop()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LAST_WORDS):
@@ -150,7 +150,7 @@ class Recorder(Driver):
                             self._take(line, stretch, ring)
                 listener.cancel()
                 await asyncio.gather(listener, return_exceptions=True)
-        raise LinkLost(silent or why(errors, self._where))
+        raise LinkLost(silent or why(errors, self._where, seen=seen))
 
     async def _fill(
         self, told: asyncio.StreamReader, stretch: Stretch, ring: Path, emit: Emit

@@ -176,8 +176,8 @@ class RtspCameraSimulator:
 
     async def _leave(self) -> None:
         await self.vanish()
-        for session in list(self._sessions):
-            await _end(session)
+        self.thaw()
+        await asyncio.gather(*self._sessions)
 
 
 SDP = (

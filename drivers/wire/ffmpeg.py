@@ -23,7 +23,7 @@ _REASONS = (
     ("Failed to resolve hostname", "cannot connect to {where}: no such host"),
     ("timed out", "cannot connect to {where}: no answer"),
     ("No space left on device", "no space left on the recorder's disk"),
-    ("Invalid data found", "{where} sends something that is no video"),
+    ("Invalid data found", "{where} gives no video"),
 )
 
 
@@ -85,12 +85,14 @@ async def child(*arguments: str, stdin: bytes = b"") -> AsyncIterator[Child]:
         await process.wait()
 
 
-def why(lines: Iterable[str], where: str) -> str:
+def why(lines: Iterable[str], where: str, *, seen: bool) -> str:
     """Return why ffmpeg ended, from what it wrote on stderr. Never quotes it: it names passwords.
 
-    `where` is the device's host.
+    `where` is the device's host; `seen` says that there were pictures before.
     """
     text = "\n".join(lines)
+    if seen and "timed out" in text:
+        return f"{where} stopped sending"
     for sign, reason in _REASONS:
         if sign in text:
             return reason.format(where=where)
