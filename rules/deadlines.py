@@ -1,0 +1,108 @@
+"""What falls due at a tick, in order of ticks, cheap to take back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
+from typing import Any, Protocol
+
+from drivers.event import Event
+from rules.model import Decision
+
+
+class Owner(Protocol):
+    """Whoever waits for a deadline."""
+
+    @property
+    def path(self) -> str:
+        """Its name within its rule, the same after a restart."""
+        ...
+
+    def due(self, deadline: Deadline) -> list[Decision]:
+        """Return what follows now that `deadline` has come."""
+        ...
+
+    def adopt(self, deadline: Deadline) -> None:
+        """Take back a deadline of an engine that was saved."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Deadline:
+    """Something that waits for a tick."""
+
+    tick: float
+    serial: int
+    rule: str
+    owner: Owner
+    member: str
+    event: Event | None
+    info: dict[str, Any] = field(default_factory=dict)
+    """JSON values that the owner needs."""
+    live: bool = True
+
+    def __lt__(self, other: Deadline) -> bool:
+        return (self.tick, self.serial) < (other.tick, other.serial)
+
+
+class Deadlines:
+    """A heap; what is cancelled stays in it, dead, until it comes to the top."""
+
+    def __init__(self) -> None:
+        self._heap: list[Deadline] = []
+        self._dead = 0
+        self._serial = 0
+
+    @property
+    def next(self) -> float | None:
+        """The tick of the first live deadline."""
+        return self._heap[0].tick if self._heap else None
+
+    def __iter__(self) -> Iterator[Deadline]:
+        """Every live deadline in the order in which they fall due."""
+        return iter(sorted(d for d in self._heap if d.live))
+
+    def __len__(self) -> int:
+        return len(self._heap) - self._dead
+
+    def add(
+        self,
+        tick: float,
+        rule: str,
+        owner: Owner,
+        member: str = "",
+        event: Event | None = None,
+        info: dict[str, Any] | None = None,
+    ) -> Deadline:
+        """Wait for `tick`; among equal ticks the earlier added is due first."""
+        self._serial += 1
+        deadline = Deadline(tick, self._serial, rule, owner, member, event, info or {})
+        heappush(self._heap, deadline)
+        return deadline
+
+    def cancel(self, deadline: Deadline) -> None:
+        """Forget a deadline; one that was due or cancelled already stays so."""
+        if not deadline.live:
+            return
+        deadline.live = False
+        self._dead += 1
+        if self._dead > 64 and self._dead * 2 > len(self._heap):
+            self._heap = [d for d in self._heap if d.live]
+            heapify(self._heap)
+            self._dead = 0
+        self._uncover()
+
+    def take(self, tick: float) -> Deadline | None:
+        """Return the first deadline that is due at `tick`, which is then over; None: nothing."""
+        if not self._heap or self._heap[0].tick > tick:
+            return None
+        deadline = heappop(self._heap)
+        deadline.live = False
+        self._uncover()
+        return deadline
+
+    def _uncover(self) -> None:
+        while self._heap and not self._heap[0].live:
+            heappop(self._heap)
+            self._dead -= 1

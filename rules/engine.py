@@ -1,0 +1,229 @@
+"""The rules engine: a function of its state, an event and a tick. It has no clock.
+
+Windows are half-open: what comes exactly at a deadline is too late. Nothing in here waits,
+connects, stores or fails: rules were checked when they were loaded.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+from typing import Any
+
+from drivers.event import SITE, Event
+from drivers.priorities import Priority
+from rules import event_json
+from rules.deadlines import Deadlines, Owner
+from rules.firing import RuleRun
+from rules.model import Decision, Ended, Rule, World
+from rules.states import Change, States
+from rules.trigger_absence import AbsenceMachine
+from rules.trigger_facts import Cell, Context, HoldCell
+from rules.triggers import facts_of
+
+ACKNOWLEDGED = "incident.acknowledged"
+
+
+class Engine:
+    """Feed it every event in the order of handling, and wake it at `next_deadline`.
+
+    `feed` matches at the event's own tick and runs no deadlines; `advance(t)` is for when no
+    event with a tick before t waits any more. Events may come slightly out of tick order.
+    """
+
+    def __init__(self, rules: Iterable[Rule], world: World) -> None:
+        active = [r for r in rules if r.enabled != "no" and not r.inactive]
+        self.states = States(_counts(active))
+        self._deadlines = Deadlines()
+        self._context = Context(self.states, self._deadlines)
+        self._runs = {r.id: RuleRun(r, world, self._context) for r in active}
+        self._tick = float("-inf")
+        self._signals: dict[tuple[str, str], list[Cell]] = defaultdict(list)
+        self._pairs: dict[tuple[str, str], list[Cell]] = defaultdict(list)
+        self._acknowledging: dict[str, list[RuleRun]] = defaultdict(list)
+        self._index()
+
+    def _index(self) -> None:
+        order = 0
+        for run in self._runs.values():
+            for cell in run.cells:
+                order += 1
+                cell.order = order
+                for key in dict.fromkeys(cell.signals()):
+                    self._signals[key].append(cell)
+                for key in dict.fromkeys(cell.pairs()):
+                    self._pairs[key].append(cell)
+            if run.rule.escalate:
+                for name in run.incidents:
+                    self._acknowledging[name].append(run)
+
+    @property
+    def tick(self) -> float:
+        """The latest tick that was fed or advanced to."""
+        return self._tick
+
+    @property
+    def next_deadline(self) -> float | None:
+        """The tick at which `advance` is next needed, or None."""
+        return self._deadlines.next
+
+    @property
+    def waiting(self) -> int:
+        """How many deadlines wait."""
+        return len(self._deadlines)
+
+    def assume(self, event: Event) -> None:
+        """Take what `event` sets as so already: nothing is entered, holds count from its tick."""
+        self._tick = max(self._tick, event.tick)
+        self.states.assume(event)
+
+    def begin(self) -> None:
+        """Start holds on what was assumed. Called once, before the first event."""
+        for run in self._runs.values():
+            for cell in run.cells:
+                cell.begin(self._tick)
+
+    def feed(self, event: Event) -> list[Decision]:
+        """Return what `event` leads to, in rule order."""
+        self._tick = max(self._tick, event.tick)
+        self._context.arrivals += 1
+        changes = self.states.apply(event)
+        cells = self._touched(event, changes)
+        decisions: list[Decision] = []
+        for machine, some in groupby(cells, key=lambda cell: cell.machine):
+            seen = [(c.role, o) for c in some for o in c.see(event, changes)]
+            if seen:
+                decisions += machine.report(machine.step(seen))
+        if event.device == SITE and event.kind == ACKNOWLEDGED:
+            for run in self._acknowledging.get(str(event.fields.get("name")), ()):
+                run.acknowledged(event.tick)
+        return decisions
+
+    def _touched(self, event: Event, changes: list[Change]) -> list[Cell]:
+        cells = list(self._signals.get((event.device, event.kind), ()))
+        for change in changes:
+            cells += self._pairs.get((change.device, change.state), ())
+        if len(cells) < 2:
+            return cells
+        return sorted(set(cells), key=lambda cell: cell.order)
+
+    def advance(self, tick: float) -> list[Decision]:
+        """Return what the passing of time alone leads to, in the order of deadlines."""
+        self._tick = max(self._tick, tick)
+        decisions: list[Decision] = []
+        while (deadline := self._deadlines.take(tick)) is not None:
+            decisions += deadline.owner.due(deadline)
+        return decisions
+
+    # --- saved and restored ----------------------------------------------------------------------
+
+    def save(self) -> dict[str, Any]:
+        """Return the whole state as JSON values."""
+        rules = {rule: run.save() for rule, run in self._runs.items()}
+        deadlines = [
+            {
+                "tick": d.tick,
+                "rule": d.rule,
+                "owner": d.owner.path,
+                "member": d.member,
+                "event": event_json.write(d.event) if d.event else None,
+                "info": dict(d.info),
+            }
+            for d in self._deadlines
+        ]
+        return {
+            "tick": self._tick if self._tick > float("-inf") else None,
+            "arrivals": self._context.arrivals,
+            "states": self.states.save(),
+            "rules": rules,
+            "deadlines": deadlines,
+        }
+
+    def restore(self, saved: Mapping[str, Any]) -> list[Decision]:
+        """Go on from what `save` returned; call it on a new engine, before anything else.
+
+        A rule whose hash changed starts fresh: its holds count from now. Returns the end of
+        every lease whose rule is gone or changed.
+        """
+        self._tick = saved["tick"] if saved["tick"] is not None else self._tick
+        self._context.arrivals = saved["arrivals"]
+        self.states.restore(saved["states"])
+        same = {
+            rule
+            for rule, kept in saved["rules"].items()
+            if rule in self._runs and kept["hash"] == self._runs[rule].rule.hash
+        }
+        for rule in same:
+            self._runs[rule].restore(saved["rules"][rule])
+        owners = {rule: self._owners(self._runs[rule]) for rule in same}
+        for d in saved["deadlines"]:
+            owner = owners.get(d["rule"], {}).get(d["owner"])
+            if owner is not None:
+                event = event_json.read(d["event"]) if d["event"] else None
+                info = dict(d["info"])
+                owner.adopt(
+                    self._deadlines.add(d["tick"], d["rule"], owner, d["member"], event, info)
+                )
+        for rule, run in self._runs.items():
+            if rule not in same:
+                for cell in run.cells:
+                    cell.begin(self._tick)
+        return self._gone(saved["rules"], same)
+
+    def _gone(self, rules: Mapping[str, Any], same: set[str]) -> list[Decision]:
+        return [
+            Ended(
+                rule=rule,
+                member=member,
+                device=device,
+                command=command,
+                tick=self._tick,
+                because="gone",
+            )
+            for rule, kept in rules.items()
+            if rule not in same
+            for member, device, command, *_ in kept["leases"]
+        ]
+
+    @staticmethod
+    def _owners(run: RuleRun) -> dict[str, Owner]:
+        owners: dict[str, Owner] = {run.path: run}
+        for trigger in run.triggers:
+            for part in (trigger.machine, *trigger.cells):
+                if isinstance(part, HoldCell | AbsenceMachine):
+                    owners[part.path] = part
+        return owners
+
+    def resume(self, tick: float, *, crashed: bool) -> list[Decision]:
+        """Go on after a restart at `tick`; call it once, after `restore` and any replay.
+
+        What waits goes by the rule's `after_restart`. What fell due meanwhile comes out of the
+        next `advance`, at its own tick, marked late. Unless the process `crashed` and is back
+        within 30 s of the same boot, leases of security and below are over: returns their ends.
+        """
+        decisions: list[Decision] = []
+        for run in self._runs.values():
+            if not crashed and run.rule.priority >= Priority.security:
+                decisions += run.give_up(tick)
+            if run.rule.after_restart == "expire":
+                for trigger in run.triggers:
+                    trigger.clear()
+                    for cell in trigger.cells:
+                        cell.begin(tick)
+        for deadline in self._deadlines:
+            if deadline.tick <= tick:
+                deadline.info["late"] = True
+        self._tick = max(self._tick, tick)
+        return decisions
+
+
+def _counts(rules: Iterable[Rule]) -> dict[tuple[str, str], float]:
+    """Return the signals that any condition counts, with the longest window."""
+    found: dict[tuple[str, str], float] = {}
+    for rule in rules:
+        whiles = [f.holding for t in (*rule.when, *rule.until) for f, _ in facts_of(t)]
+        for condition in (rule.condition, *whiles):
+            for key, window in (condition.counts if condition else {}).items():
+                found[key] = max(window, found.get(key, 0.0))
+    return found

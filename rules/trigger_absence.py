@@ -1,0 +1,144 @@
+"""`after … without` and `before … without`: what did not come in time."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from typing import Any
+
+from drivers.event import Event
+from rules.deadlines import Deadline
+from rules.model import Absence, Decision, Fact
+from rules.trigger_facts import Completion, Context, Occurrence
+from rules.trigger_windows import KEPT, SLACK, Correlation, Key, Report
+
+FACT, WITHOUT = 0, 1
+"""The roles."""
+WAITING_AT_MOST = 1000
+"""Waits of one trigger and key; while so many wait already, one more begins none."""
+
+
+class AbsenceMachine:
+    """An `after` or `before` at work; each occurrence of the fact waits for itself."""
+
+    def __init__(
+        self, trigger: Absence, rule: str, path: str, report: Report, context: Context
+    ) -> None:
+        self.trigger, self.rule, self.path = trigger, rule, path
+        self.report, self.context = report, context
+        self.correlation = Correlation.of((*trigger.fact, *trigger.without), trigger.by)
+        self.watched = tuple(dict.fromkeys(m for f in trigger.without for m in f.members))
+        self._waits: dict[Key, list[Deadline]] = {}
+        self._came: OrderedDict[Key, deque[tuple[float, int]]] = OrderedDict()
+
+    def step(self, seen: list[tuple[int, Occurrence]]) -> list[Completion]:
+        facts = {o.order: o for role, o in seen if role == FACT}
+        others = {o.order: o for role, o in seen if role == WITHOUT}
+        done: list[Completion] = []
+        if self.trigger.waits:
+            for other in others.values():
+                self._comes(other)
+            for one in facts.values():
+                self._wait(one)
+            return done
+        for one in facts.values():
+            done += self._missed(one)
+        for other in others.values():
+            self._comes(other)
+        return done
+
+    def _key(self, facts: tuple[Fact, ...], event: Event) -> tuple[Key] | None:
+        named = (f for f in facts if event.device in f.members and f.group and not f.across)
+        fact = next(named, None)
+        return self.correlation.key(fact.group if fact else None, event)
+
+    def _comes(self, other: Occurrence) -> None:
+        found = self._key(self.trigger.without, other.event)
+        if found is None:
+            return
+        key = found[0]
+        came = self._came.setdefault(key, deque(maxlen=KEPT))
+        self._came.move_to_end(key)
+        came.append(other.order)
+        self._forget(other.tick - self.trigger.within - SLACK)
+        for one in [key, None] if key is not None else list(self._waits):
+            for wait in list(self._waits.get(one, ())):
+                if self._began(wait) < other.order and other.tick < wait.tick:
+                    self._end(wait)
+                    self.context.deadlines.cancel(wait)
+
+    def _forget(self, oldest: float) -> None:
+        while self._came and max(next(iter(self._came.values())))[0] <= oldest:
+            self._came.popitem(last=False)
+
+    def _came_for(self, key: Key) -> list[tuple[float, int]]:
+        keys = list(self._came) if key is None else [key, None]
+        return [order for k in keys for order in self._came.get(k, ())]
+
+    @staticmethod
+    def _began(wait: Deadline) -> tuple[float, int]:
+        return (wait.info["began"], wait.info["number"])
+
+    def _wait(self, one: Occurrence) -> None:
+        found = self._key(self.trigger.fact, one.event)
+        if found is None:
+            return
+        key, until = found[0], one.tick + self.trigger.within
+        if any(order > one.order and order[0] < until for order in self._came_for(key)):
+            return
+        waits = self._waits.setdefault(key, [])
+        if len(waits) < WAITING_AT_MOST:
+            info = {"began": one.tick, "number": one.number, "key": key}
+            deadlines = self.context.deadlines
+            waits.append(deadlines.add(until, self.rule, self, one.member, one.event, info))
+
+    def _end(self, wait: Deadline) -> None:
+        waits = self._waits[wait.info["key"]]
+        waits.remove(wait)
+        if not waits:
+            del self._waits[wait.info["key"]]
+
+    def _missed(self, one: Occurrence) -> list[Completion]:
+        """Complete `before`, unless the other came in the window that ends with `one`."""
+        found = self._key(self.trigger.fact, one.event)
+        if found is None:
+            return []
+        within = self.trigger.within
+        for order in self._came_for(found[0]):
+            if order < one.order and one.tick - order[0] < within:
+                return []
+        return [self._complete(one, found[0], one.tick - within, one.tick)]
+
+    def _complete(self, one: Occurrence, key: Key, start: float, end: float) -> Completion:
+        blind = ""
+        if self.trigger.blind == "skip":
+            watched = (key,) if key is not None and key in self.watched else self.watched
+            blind = self.context.states.was_down(watched, start, end)
+        member = one.member or (key or "" if self.correlation.group is not None else "")
+        return Completion(one.tick, one.event, member, one.late, blind)
+
+    def due(self, deadline: Deadline) -> list[Decision]:
+        self._end(deadline)
+        event, late = deadline.event, bool(deadline.info.get("late"))
+        if event is None:
+            return []
+        at, began = deadline.tick, deadline.info["began"]
+        one = Occurrence(at, self.context.of_deadline(), event, deadline.member, late)
+        return self.report([self._complete(one, deadline.info["key"], began, at)])
+
+    def adopt(self, deadline: Deadline) -> None:
+        self._waits.setdefault(deadline.info["key"], []).append(deadline)
+
+    def clear(self) -> None:
+        """Forget what waits."""
+        for waits in self._waits.values():
+            for wait in waits:
+                self.context.deadlines.cancel(wait)
+        self._waits.clear()
+
+    def save(self) -> Any:
+        return [[key, [list(order) for order in came]] for key, came in self._came.items()]
+
+    def restore(self, saved: Any) -> None:
+        """Go on from what `save` returned; the waits come back by `adopt`."""
+        for key, came in saved:
+            self._came[key] = deque(((order[0], order[1]) for order in came), maxlen=KEPT)
