@@ -74,7 +74,7 @@ def assemble(
         devices,
         speaker.say,
         clock.tick,
-        handed=lambda given, late: metrics.reaction.labels(given.priority.name).observe(late),
+        handed=lambda given, late: metrics.reacted(given.priority.name, late),
         confirmed=lambda given, took: metrics.order.labels(
             given.device, given.command.kind
         ).observe(took),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -9,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
+RECENT = 1000
 COMMITS = (0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 
 
@@ -93,7 +95,27 @@ class Metrics:
             registry=registry,
         )
         self._version = version
+        self.handled = 0
+        self.firings = 0
+        self._recent: deque[float] = deque(maxlen=RECENT)
         self._read: _Read | None = None
+
+    def reacted(self, priority: str, seconds: float) -> None:
+        """Count one reaction: from the edge seen to the order handed over."""
+        self.reaction.labels(priority).observe(seconds)
+        self._recent.append(seconds)
+
+    def recent_reactions(self) -> dict[str, float]:
+        """Return how many of the last 1,000 reactions there were, and their p50 and p99."""
+        found = sorted(self._recent)
+        if not found:
+            return {"count": 0, "p50": 0.0, "p99": 0.0}
+        last = len(found) - 1
+        return {
+            "count": len(found),
+            "p50": found[round(last * 0.5)],
+            "p99": found[round(last * 0.99)],
+        }
 
     def configured(self, config: str) -> None:
         """Show which configuration runs."""

@@ -109,6 +109,7 @@ class Pipeline:
 
     def _handle(self, event: Event) -> None:
         self.metrics.events.labels(event.device, event.kind).inc()
+        self.metrics.handled += 1
         if event.kind == InputEdge.kind:
             self.keep(self.encoder.event(event))
             return
@@ -138,6 +139,7 @@ class Pipeline:
             self.keep(self.encoder.decision(event, *words, priority))
             if isinstance(decision, Fired):
                 self.metrics.fired.labels(decision.rule).inc()
+                self.metrics.firings += 1
             elif isinstance(decision, NotFired):
                 self.metrics.blind.labels(decision.rule).inc()
         for given in turn.given:

@@ -9,7 +9,7 @@ from typing import Any
 from drivers.commands import Command, Goto, RecordClip, Release, Silence, Sound, SwitchOff, SwitchOn
 from drivers.contract import Driver
 from edge.config.devices_file import Entries
-from edge.config.site_file import FILE, Drill, EvacuationAsWritten
+from edge.config.site_file import Drill, EvacuationAsWritten
 from edge.config.wiring import named
 from rules import convert
 from rules import yaml_source as ys
@@ -17,7 +17,7 @@ from rules.convert import Context
 from rules.model import EvacuationPlan
 from rules.problems import Mark
 
-NEEDS_IT = frozenset({"fire_panel", "lock"})
+NEEDS_IT = ("fire_panel", "lock")
 """Device types with which `evacuation:` must be written."""
 ALL = "all"
 
@@ -58,15 +58,18 @@ def plan(
 
 
 def _needed(site: ys.Node | None, entries: Entries, context: Context) -> None:
-    if isinstance(site, ys.Mapping) and "evacuation" in site.keys:
+    if not isinstance(site, ys.Mapping) or "evacuation" in site.keys:
         return
-    why = [entry for entry in entries.devices.values() if entry.type in NEEDS_IT]
-    if why:
-        mark = site.mark if site else Mark(FILE, 1, 1)
-        on = ", ".join(entry.id for entry in why if entry.type == "fire_panel")
-        message = f"'evacuation' is missing, and {why[0].id!r} is a {why[0].type}"
-        hint = f"write evacuation: {{on: [{on}]}}, or on: [] if nothing here starts one"
-        context.problems.error(mark, message, hint)
+    panels, locks = (
+        [entry for entry in entries.devices.values() if entry.type == kind] for kind in NEEDS_IT
+    )
+    for first in (panels + locks)[:1]:
+        message = f"'evacuation' is missing, and {first.id!r} is a {first.type}"
+        written = f"on: [{', '.join(entry.id for entry in panels)}]"
+        if locks:
+            written += f", release: [{', '.join(entry.id for entry in locks)}]"
+        hint = f"write evacuation: {{{written}}}; on: [] means that nothing here starts one"
+        context.problems.error(site.mark, message, hint)
 
 
 def _starts(kind: str, _of: type[Driver], driver: Driver | None) -> bool:

@@ -129,10 +129,12 @@ def variables(node: ys.Node | None) -> Mapping[str, ys.Node]:
 def site(node: ys.Node | None, context: Context) -> Site:
     """Return what site.yaml says but for the evacuation, with defaults for what is wrong."""
     problems = context.problems
+    if node is None and any(problem.mark.file == FILE for problem in problems.errors):
+        return Site(site="")
     node = node or ys.Mapping(mark=Mark(FILE, 1, 1))
     if not isinstance(node, ys.Mapping):
         problems.error(node.mark, f"a mapping is wanted, not {ys.describe(node)}")
-        return Site(site="wrong")
+        return Site(site="")
     _keys(node, context)
     _vars(node, context)
     return Site(

@@ -1,0 +1,1 @@
+"""The demonstration: a simulated store over real protocols, the real daemon on top."""
