@@ -19,8 +19,8 @@ from rules.model import EvacuationPlan, World
 
 RECORD = commands.RecordClip(before=Seconds(10.0), duration=Seconds(600.0))
 """What recorders keep of an evacuation: 10 s before it and 10 min of it."""
-CALM = frozenset({"normal", "quiet"})
-"""Values of what stands in `on:` that allow an end."""
+PANEL_STATE = "alarm"
+"""The state that makes a device of `on:` a panel; a call point has none."""
 
 Stage = Literal["idle", "drill", "evacuation"]
 
@@ -32,16 +32,8 @@ class LatchOrder:
     device: str
     command: Command
     holds: bool
-    """Whether it is a lease, which stays until the latch says LatchEnd, or a person relocks."""
+    """Whether it is a lease: it stays until `evacuation.ended`, a release until a relock."""
     priority: Priority = Priority.life_safety
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LatchEnd:
-    """The latch's lease on this device is over."""
-
-    device: str
-    command: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +46,7 @@ class LatchSignal:
     priority: Priority = Priority.life_safety
 
 
-Want = LatchOrder | LatchEnd | LatchSignal
+Want = LatchOrder | LatchSignal
 
 
 @dataclass(slots=True)
@@ -69,7 +61,8 @@ class Evacuation:
     """Locks that stay released until a person relocks each."""
 
     @property
-    def on(self) -> bool:
+    def active(self) -> bool:
+        """Whether an evacuation or a drill is on."""
         return self.stage != "idle"
 
     def feed(self, event: Event) -> list[Want]:
@@ -82,54 +75,35 @@ class Evacuation:
         """Return what a rule's `{evacuate: …}` leads to; other commands lead to nothing."""
         return self.start(command.cause) if isinstance(command, Evacuate) else []
 
-    def start(self, cause: str) -> list[Want]:
-        """Set the latch for real; during a drill it becomes real at once."""
-        if self.stage == "evacuation":
+    def start(self, cause: str, *, drill: bool = False) -> list[Want]:
+        """Set the latch. A drill becomes real at once; nothing makes a real one a drill."""
+        if self.stage == "evacuation" or (drill and self.active):
             return []
-        self.stage, self.cause = "evacuation", cause
-        return [self._started(), *self._orders()]
-
-    def drill(self, cause: str) -> list[Want]:
-        """Begin a drill, unless the latch is set already."""
-        if self.on:
-            return []
-        self.stage, self.cause = "drill", cause
+        self.stage, self.cause = ("drill" if drill else "evacuation"), cause
         return [self._started(), *self._orders()]
 
     def end(
-        self,
-        reason: str,
-        by: str,
-        *,
-        despite: frozenset[str] = frozenset(),
-        panel_states: Mapping[str, str],
+        self, reason: str, by: str, despite: frozenset[str], panel_states: Mapping[str, str]
     ) -> str | list[Want]:
-        """End it as a person; return why not in words, or what follows.
+        """End it as a person; return in words why not, or what follows.
 
-        `panel_states` is the `alarm` (or `contact`) of every device of the plan's `on`; what is
-        missing is unknown. Locks stay released: see `relocked`.
+        `panel_states` is the `alarm` of every panel of the plan's `on`; what is missing is
+        unknown. The host ends the latch's leases but those of locks: see `relocked`.
         """
-        if not self.on:
+        if not self.active:
             return "there is no evacuation"
         if not by.strip() or not reason.strip():
             return "an evacuation is ended only by a person with a reason"
         for device in self.plan.on:
             value = panel_states.get(device, "unknown")
-            if value not in CALM and device not in despite:
+            if self._is_panel(device) and value != "normal" and device not in despite:
                 return f"{device} is {'in alarm' if value == 'active' else value}"
         fields = {**self._fields(), "reason": reason, "by": by}
         if despite:
             fields["despite"] = ", ".join(sorted(despite))
-        wants: list[Want] = [
-            LatchSignal(
-                kind="evacuation.ended", fields=fields, sets={"evacuation": "no", "drill": "no"}
-            )
-        ]
-        for order in self._orders():
-            if order.holds and order.device not in self.released:
-                wants.append(LatchEnd(device=order.device, command=order.command.kind))
         self.stage, self.cause = "idle", ""
-        return wants
+        sets = {"evacuation": "no", "drill": "no"}
+        return [LatchSignal(kind="evacuation.ended", fields=fields, sets=sets)]
 
     def standing(self) -> list[LatchOrder]:
         """Return the leases that the latch holds now: what a restart has to take again."""
@@ -144,16 +118,16 @@ class Evacuation:
         command: str,
         priority: Priority,
         *,
-        by: Literal["rule", "person"] = "rule",
+        by: str = "person",
     ) -> str:
-        """Return why an order of a rule or a person is refused now, or an empty string."""
+        """Return why an order by a `person` or a `rule` is refused now, or an empty string."""
         if command == "relock" and device in self.released:
-            if self.on:
+            if self.active:
                 return "the evacuation keeps it released"
             if by != "person":
                 return "after the evacuation only a person locks it again"
         if (
-            self.on
+            self.active
             and self._does("sound")
             and command in ("sound", "switch_on")
             and device in self.plan.silence
@@ -162,12 +136,12 @@ class Evacuation:
             return "the evacuation keeps it silent"
         return ""
 
-    def relocked(self, device: str) -> list[LatchEnd]:
-        """Take note that a person locks `device` again; `refuses` was asked before."""
-        if self.on or device not in self.released:
-            return []
+    def relocked(self, device: str) -> bool:
+        """Take note that a person locks `device` again; return whether the latch held it."""
+        if self.active or device not in self.released:
+            return False
         self.released.discard(device)
-        return [LatchEnd(device=device, command=commands.Release.kind)]
+        return True
 
     def _does(self, what: str) -> bool:
         defaults = {"release": False, "sound": True, "record": True}
@@ -188,7 +162,7 @@ class Evacuation:
 
     def _orders(self) -> list[LatchOrder]:
         """Return everything that the present stage orders."""
-        if not self.on:
+        if not self.active:
             return []
         orders: list[tuple[str, Command]] = []
         if self._does("release"):
@@ -200,6 +174,10 @@ class Evacuation:
             orders += [(d, commands.Goto(preset=p)) for d, p in self.plan.goto.items()]
             orders += [(d, RECORD) for d in self.plan.record]
         return [LatchOrder(device=d, command=c, holds=c.holds == "yes") for d, c in orders]
+
+    def _is_panel(self, device: str) -> bool:
+        words = self.world.devices.get(device)
+        return words is None or PANEL_STATE in words.states
 
     def _accepts(self, device: str, command: type[Command]) -> bool:
         words = self.world.devices.get(device)
