@@ -49,7 +49,10 @@ def resolve(node: ys.Node, context: Context) -> ys.Node | None:
     """Return what `!var NAME` stands for, or `node` itself; None after saying a problem."""
     seen: set[str] = set()
     while isinstance(node, ys.Scalar) and node.tag == "!var":
-        if node.text in seen or node.text not in context.variables:
+        if node.text in seen:
+            context.problems.error(node.mark, f"the variable {node.text!r} stands for itself")
+            return None
+        if node.text not in context.variables:
             hint = nearest_or_all(node.text, context.variables)
             context.problems.error(node.mark, f"unknown variable {node.text!r}", hint)
             return None
@@ -258,9 +261,17 @@ def place(node: ys.Node, key: str) -> Mark:
 
 
 def settings(
-    node: ys.Node, wanted: type[Any], context: Context, *, beside: frozenset[str] = frozenset()
+    node: ys.Node,
+    wanted: type[Any],
+    context: Context,
+    *,
+    beside: frozenset[str] = frozenset(),
+    noun: str = "setting",
 ) -> dict[str, Any] | None:
-    """Return the keyword arguments for the dataclass `wanted`, or None after saying problems."""
+    """Return the keyword arguments for the dataclass `wanted`, or None after saying problems.
+
+    `noun` is what a key is called in messages.
+    """
     if not isinstance(node, ys.Mapping):
         context.problems.error(node.mark, f"a mapping is wanted, not {ys.describe(node)}")
         return None
@@ -274,7 +285,7 @@ def settings(
         elif key not in beside:
             hint = did_you_mean(key, [*known, *beside])
             hint = hint or f"known: {', '.join(sorted([*known, *beside]))}"
-            context.problems.error(node.keys[key], f"unknown setting {key!r}", hint)
+            context.problems.error(node.keys[key], f"unknown {noun} {key!r}", hint)
             good = False
     for word, setting in known.items():
         if word not in node.keys and required(setting):

@@ -251,9 +251,8 @@ class TestCase:
     mark: Mark
     file: str
     given: Mapping[str, Any]
-    """`now`: a naive datetime, site local; `site`, `states`: `{device: {state: value}}` (`site:`
-    is short for `states: {site: …}` and merged into it); `mode`: a word; `vars`: as written,
-    already in `variant`."""
+    """`now`: a naive datetime, site local; `states`: `{device: {state: value}}`, what is written
+    under `site:` and `mode:` among it as states of `site`. Its `vars` are in `variant`."""
     timeline: tuple[Mapping[str, Any], ...]
     """In order of `at`. `{at, <device>: <signal>, <field>: value…}`, or one of `down`, `up`,
     `fail` (a device id), `restart` (seconds), `acknowledge` (an incident), `mode` (a word)."""
@@ -264,7 +263,10 @@ class TestCase:
     rules: tuple[str, ...]
     """Ids of the rules it plays: its own file's, and those of `with:`."""
     variant: Mapping[str, Rule] = field(default_factory=dict)
-    """Rules loaded anew with the `vars` of `given`, by id; they stand for those of the RuleSet."""
+    """By id, rules that stand for those of the RuleSet: loaded anew with the `vars` of `given`,
+    or replaced in this store."""
+    skipped: str = ""
+    """Why it can't be played here: one of its rules is inactive; empty when it can."""
     marks: tuple[Mark, ...] = ()
     """Where each entry of `expect` stands."""
 

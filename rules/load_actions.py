@@ -1,0 +1,187 @@
+"""Read `do`: which command, to whom, with what parameters, and for how long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from drivers.commands import BY_KIND, SITE_COMMANDS, Command
+from drivers.event import SITE
+from rules import yaml_source as ys
+from rules.convert import settings, words
+from rules.load_scope import Scope, spell
+from rules.model import Action, DeviceWords
+from rules.problems import Mark, did_you_mean
+
+COMMANDS = (*BY_KIND, *SITE_COMMANDS)
+NEAR = "event.near."
+
+
+def actions(node: ys.Node, scope: Scope, members: tuple[str, ...]) -> tuple[Action, ...]:
+    """Return the steps of `do`; `members` are the devices whose events complete the trigger."""
+    items = scope.items(node)
+    if not items:
+        scope.problems.error(node.mark, "do: says nothing to do")
+    return tuple(action for item in items for action in _step(item, scope, members))
+
+
+def _step(node: ys.Node, scope: Scope, members: tuple[str, ...]) -> list[Action]:
+    found = scope.mapping(node, "write {<command>: <device or group>}")
+    word = None if found is None else _word(found, scope)
+    if found is None or word is None or word not in found.items:
+        return []
+    if scope.life_safety and word == "relock":
+        hint = "people relock, one lock at a time"
+        scope.problems.error(found.keys[word], "nothing is locked at life_safety", hint)
+    if word in SITE_COMMANDS:
+        return _site_command(found, scope, word)
+    kind = BY_KIND[word]
+    command = _command(found, scope, word, kind)
+    lasts = _lasts(found, scope, kind)
+    asked = _Asked(node=found, scope=scope, word=word, lasts=lasts, members=members)
+    devices, near = asked.targets()
+    if command is None:
+        return []
+    made = [Action(mark=found.mark, command=command, near=key, lasts=lasts) for key in near]
+    if devices or not near:
+        made.append(Action(mark=found.mark, command=command, devices=devices, lasts=lasts))
+    return made
+
+
+def _word(node: ys.Mapping, scope: Scope) -> str | None:
+    """Return the command that a step gives."""
+    given = [key for key in node.keys if key in COMMANDS]
+    if len(given) == 1:
+        return given[0]
+    if given:
+        hint = "write a step for each"
+        scope.problems.error(node.keys[given[1]], "two commands in one step", hint)
+    elif not node.keys:
+        scope.problems.error(node.mark, "a step gives no command", f"known: {spell(COMMANDS)}")
+    else:
+        first = next(iter(node.keys))
+        scope.unknown(node.keys[first], "command", first, COMMANDS)
+    return None
+
+
+def _site_command(node: ys.Mapping, scope: Scope, word: str) -> list[Action]:
+    kind = SITE_COMMANDS[word]
+    scope.known_keys(node, (word,), "parameter")
+    value = scope.word(node.items[word])
+    if value is None:
+        return []
+    parameter = next(iter(words(kind).values()))
+    command = kind(**{parameter.name: value})
+    return [Action(mark=node.mark, command=command, devices=(SITE,))]
+
+
+def _command(node: ys.Mapping, scope: Scope, word: str, kind: type[Command]) -> Command | None:
+    """Return the command with its parameters; `for:` is the duration of a recording."""
+    parameters = {key: item for key, item in node.items.items() if key != word}
+    keys = {key: mark for key, mark in node.keys.items() if key != word}
+    beside = {"for"} if kind.holds != "no" else set()
+    if "duration" in words(kind):
+        if "duration" in keys:
+            scope.problems.error(keys["duration"], "unknown parameter 'duration'", "write for:")
+            return None
+        if "for" in parameters:
+            parameters["duration"], keys["duration"] = parameters.pop("for"), keys.pop("for")
+    if "for" in keys and kind.holds == "no":
+        hint = "only what lasts takes for:"
+        scope.problems.error(keys.pop("for"), f"{word} takes no for:", hint)
+        parameters.pop("for", None)
+    only = ys.Mapping(mark=node.mark, items=parameters, keys=keys)
+    values = settings(only, kind, scope.context, beside=frozenset(beside), noun="parameter")
+    return None if values is None else kind(**values)
+
+
+def _lasts(node: ys.Mapping, scope: Scope, kind: type[Command]) -> float | None:
+    if kind.holds == "no" or "for" not in node.items:
+        return None
+    return scope.window(node.items["for"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """One step: who is asked for what."""
+
+    node: ys.Mapping
+    scope: Scope
+    word: str
+    """The command."""
+    lasts: float | None
+    members: tuple[str, ...]
+    """Devices whose events complete the trigger."""
+
+    def targets(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the devices and the keys of `event.near`, checked to accept the command."""
+        devices: dict[str, None] = {}
+        near: dict[str, None] = {}
+        items = self.scope.items(self.node.items[self.word])
+        if not items:
+            mark = self.node.items[self.word].mark
+            self.scope.problems.error(mark, f"{self.word}: names no device")
+        for item in items:
+            text = self.scope.word(item)
+            if text is None:
+                continue
+            if text.startswith("event."):
+                key = text.removeprefix(NEAR)
+                if key == text or not key:
+                    hint = "write event.near.<a key of near:>"
+                    self.scope.problems.error(item.mark, f"{text!r} is no device", hint)
+                elif self._near(item.mark, key):
+                    near[key] = None
+            else:
+                devices |= dict.fromkeys(self._named(item.mark, text))
+        return tuple(devices), tuple(near)
+
+    def _named(self, mark: Mark, name: str) -> tuple[str, ...]:
+        members = self.scope.members(name)
+        if members is None:
+            hint = did_you_mean(name, self.scope.names()) or f"known: {spell(self._able())}"
+            self.scope.problems.error(mark, f"unknown device or group {name!r}", hint)
+            return ()
+        for device in members:
+            self._accepts(mark, self.scope.world.devices[device])
+        return members
+
+    def _near(self, mark: Mark, key: str) -> bool:
+        good = True
+        for member in self.members:
+            near = self.scope.world.devices[member].near
+            if key not in near:
+                hint = did_you_mean(key, near) or f"it has near: {spell(near)}"
+                self.scope.problems.error(mark, f"{member} has no near: {key}", hint)
+                good = False
+            for device in near.get(key, ()):
+                if device in self.scope.world.devices:
+                    self._accepts(mark, self.scope.world.devices[device])
+        return good
+
+    def _able(self) -> list[str]:
+        """Return every device that accepts the command."""
+        return [d.id for d in self.scope.world.devices.values() if self.word in d.accepts]
+
+    def _accepts(self, mark: Mark, device: DeviceWords) -> None:
+        """Say that a device does not accept the command, or not for so long."""
+        word = self.word
+        if word not in device.accepts:
+            hint = f"it accepts: {spell(device.accepts)}; {word}: {spell(self._able())}"
+            self.scope.problems.error(mark, f"{device.id} does not accept {word}", hint)
+            return
+        limit = device.limits.get(word)
+        if limit is not None and self.lasts is not None and self.lasts > limit:
+            message = f"{device.id} takes {word} for {limit:g}s at most"
+            hint = f"write for: {limit:g}s or less"
+            self.scope.problems.error(self.node.items["for"].mark, message, hint)
+
+
+def holds(action: Action) -> bool:
+    """Return whether an action is a lease."""
+    kind = action.command.holds
+    return kind == "yes" or (kind == "with_for" and action.lasts is not None)
+
+
+def endless(action: Action) -> bool:
+    """Return whether an action is a lease that only `until` or the device's limit ends."""
+    return holds(action) and action.lasts is None

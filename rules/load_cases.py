@@ -1,0 +1,175 @@
+"""Read `tests:` of a rule file: what is given, what happens, and what is expected of the rules."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from rules import yaml_source as ys
+from rules.convert import Context
+from rules.load_expect import expectation
+from rules.load_scope import Scope
+from rules.load_timeline import happening
+from rules.model import Rule, TestCase
+from rules.problems import Problems, did_you_mean
+
+KEYS = ("name", "with", "given", "timeline", "expect")
+GIVEN = ("now", "site", "vars", "mode", "modes", "states")
+WithVars = Callable[[tuple[str, ...], Mapping[str, ys.Node]], dict[str, Rule]]
+
+
+def case(
+    node: ys.Node,
+    scope: Scope,
+    *,
+    file: str,
+    by_file: Mapping[str, Mapping[str, Rule]],
+    active: Mapping[str, Rule],
+    with_vars: WithVars,
+) -> TestCase | None:
+    """Return one test, or None after saying what is wrong with it.
+
+    `by_file` are the rules of each file as written there, `active` those in force at this site.
+    A test that can't be played because one of its rules is inactive says so in `skipped`.
+    """
+    found = scope.mapping(node, "write name:, timeline: and expect:")
+    if found is None:
+        return None
+    scope.known_keys(found, KEYS)
+    if scope.missing(found, "name", "expect"):
+        return None
+    files = _files(found, scope, file, by_file)
+    rules: dict[str, Rule] = {}
+    for one in files:
+        rules |= by_file[one]
+    resting = next((r for r in rules.values() if r.inactive), None)
+    said = Problems() if resting else scope.problems
+    inner = dataclasses.replace(scope, context=_saying(scope.context, said))
+    test = _test(found, inner, file, rules)
+    given = found.items.get("given")
+    over = given.items.get("vars") if isinstance(given, ys.Mapping) else None
+    variant = {name: one for name, one in rules.items() if active.get(name) is not one}
+    if isinstance(over, ys.Mapping):
+        variant |= with_vars(files, over.items)
+    skipped = ""
+    if resting is not None and (said.errors or _names(test, resting.id)):
+        skipped = f"{resting.id} {resting.inactive}"
+    return dataclasses.replace(test, variant=variant, skipped=skipped)
+
+
+def _saying(context: Context, problems: Problems) -> Context:
+    return dataclasses.replace(context, problems=problems)
+
+
+def _names(test: TestCase, rule: str) -> bool:
+    """Return whether a test expects anything of a rule."""
+    return any(
+        entry.get("rule", entry.get("not_fired", {}).get("rule")) == rule for entry in test.expect
+    )
+
+
+def _files(
+    node: ys.Mapping, scope: Scope, file: str, by_file: Mapping[str, Mapping[str, Rule]]
+) -> tuple[str, ...]:
+    """Return the files whose rules are played: the test's own and those of `with`."""
+    found = [file]
+    folder = file.rpartition("/")[0]
+    for item in scope.items(node.items["with"]) if "with" in node.items else ():
+        name = scope.word(item)
+        whole = f"{folder}/{name}" if folder else name
+        if whole in by_file:
+            found.append(whole)
+        elif name is not None:
+            known = [other.removeprefix(f"{folder}/") for other in by_file if other != file]
+            scope.unknown(item.mark, "rule file", name, known)
+    return tuple(found)
+
+
+def _test(node: ys.Mapping, scope: Scope, file: str, rules: Mapping[str, Rule]) -> TestCase:
+    timeline = []
+    for item in scope.items(node.items["timeline"]) if "timeline" in node.items else ():
+        entry = happening(item, scope)
+        if entry is not None:
+            timeline.append(entry)
+    expected = [
+        (item.mark, entry)
+        for item in scope.items(node.items["expect"])
+        if (entry := expectation(item, scope, rules)) is not None
+    ]
+    return TestCase(
+        name=scope.word(node.items["name"]) or "",
+        mark=node.mark,
+        file=file,
+        given=_given(node.items["given"], scope) if "given" in node.items else {},
+        timeline=tuple(sorted(timeline, key=lambda entry: entry["at"])),
+        expect=tuple(entry for _, entry in expected),
+        rules=tuple(rules),
+        marks=tuple(mark for mark, _ in expected),
+    )
+
+
+def _given(node: ys.Node, scope: Scope) -> dict[str, Any]:
+    found = scope.mapping(node)
+    given: dict[str, Any] = {}
+    if found is None:
+        return given
+    scope.known_keys(found, GIVEN)
+    states: dict[str, dict[str, str]] = {}
+    for key, item in found.items.items():
+        if key == "now":
+            given["now"] = _now(item, scope)
+        elif key in ("mode", "modes"):
+            word = scope.word(item)
+            states.setdefault("site", {})["mode"] = word or ""
+        elif key == "site":
+            _states("site", item, scope, states)
+        elif key == "states":
+            for device, values in _entries(item, scope):
+                if device in scope.world.devices:
+                    _states(device, values, scope, states)
+                else:
+                    known = scope.world.devices
+                    scope.unknown(_key(item, device).mark, "device", device, known)
+    return {**given, "states": states}
+
+
+def _entries(node: ys.Node, scope: Scope) -> list[tuple[str, ys.Node]]:
+    found = scope.mapping(node)
+    return list(found.items.items()) if found else []
+
+
+def _key(node: ys.Node, key: str) -> ys.Node:
+    """Return a node that stands where a key stands."""
+    assert isinstance(node, ys.Mapping)  # noqa: S101 - its entries were read before
+    return ys.Node(mark=node.keys[key])
+
+
+def _now(node: ys.Node, scope: Scope) -> datetime | None:
+    text = scope.word(node)
+    if text is None:
+        return None
+    hint = 'local time of the site: "2026-11-20T12:00:00"'
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        scope.problems.error(node.mark, f"{text!r} is no date and time", hint)
+        return None
+    if found.tzinfo is not None:
+        scope.problems.error(node.mark, f"{text!r} has a zone of its own", hint)
+        return None
+    return found
+
+
+def _states(device: str, node: ys.Node, scope: Scope, states: dict[str, dict[str, str]]) -> None:
+    known = scope.world.devices[device].states
+    for state, item in _entries(node, scope):
+        value = scope.word(item)
+        if state not in known:
+            scope.unknown(_key(node, state).mark, f"state of {device}", state, known)
+        elif value is not None and known[state] and value not in (*known[state], "unknown"):
+            hint = did_you_mean(value, known[state]) or f"known: {', '.join(known[state])}"
+            scope.problems.error(item.mark, f"unknown value of {device}.{state} {value!r}", hint)
+        elif value is not None:
+            states.setdefault(device, {})[state] = value
