@@ -133,7 +133,7 @@ class _Door:
             return [DoorRequestToExit() if change.active else DoorRequestToExitEnded()]
         if change.active:
             seen = self._opened is not None and self._seen_opening
-            open_for = change.since - (self._opened or 0.0) if seen else None
+            open_for = round(change.since - (self._opened or 0.0), 3) if seen else None
             self._closed()
             return [DoorClosed(open_for=open_for)]
         self._opened, self._seen_opening, self._stage = change.since, True, 0

@@ -69,7 +69,7 @@ class Merger:
         if active:
             self._active.setdefault(name, at)
         elif name in self._stuck:
-            signals.append(InputUnstuck(input=name, active_for=at - self._stuck.pop(name)))
+            signals.append(InputUnstuck(input=name, active_for=round(at - self._stuck.pop(name), 3)))
         elif self._active.pop(name, None) is not None or rises:
             self._last_end = at
         return signals
@@ -108,7 +108,7 @@ class Merger:
 
     def _end(self) -> Signal:
         assert self._first is not None  # noqa: S101 - checked by every caller
-        duration = self._last_end - self._first
+        duration = round(self._last_end - self._first, 3)
         ended = EasEnded(aisle=self._aisle, count=self._pulses, duration=duration)
         self._forget()
         return ended
