@@ -31,6 +31,8 @@ class SimulatedChip:
         self.opened = asyncio.Event()
         self.present = True
         """False: the chip was unplugged."""
+        self.late = 0.0
+        """Seconds by which the module hears of edges late, as on a busy machine."""
         self.busy: set[str] = set()
         """Lines that another program holds."""
         self.stuck: set[str] = set()
@@ -125,7 +127,7 @@ class SimulatedChip:
 
     def _tell(self) -> None:
         if self._notify is not None:
-            asyncio.get_running_loop().call_soon(self._wake)
+            asyncio.get_running_loop().call_later(self.late, self._wake)
 
     def _wake(self) -> None:
         if self._notify is not None and (self._edges or not self.present):

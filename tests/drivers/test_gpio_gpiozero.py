@@ -11,6 +11,7 @@ import pytest
 from gpiozero.pins.mock import MockFactory
 
 from drivers.contract import LinkLost
+from drivers.lines import gpio
 from drivers.lines.gpio import Gpio
 from drivers.lines.gpio_chip import GpioInput, GpioOutput
 from drivers.signals import LinkUp, Signal
@@ -19,7 +20,8 @@ Pins = Any
 
 
 @pytest.fixture
-def pins() -> Iterator[Pins]:
+def pins(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pins]:
+    monkeypatch.setattr(gpio, "CHECK_EVERY", 3600.0)
     gpiozero.Device.pin_factory = MockFactory()
     yield gpiozero.Device.pin_factory
     gpiozero.Device.pin_factory.close()
