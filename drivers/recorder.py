@@ -270,6 +270,7 @@ class Recorder(Driver):
         return (
             f"ffconcat version 1.0\nfile '{url}'\noption rtsp_transport tcp\n"
             f"option timeout {int(SOCKET_LIMIT * 1e6)}\n"
+            "option fpsprobesize 0\noption analyzeduration 1000000\n"
         ).encode()
 
 
