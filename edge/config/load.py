@@ -13,7 +13,7 @@ from edge.config.secret_files import SecretFiles
 from edge.config.vocabulary import world
 from rules import yaml_source as ys
 from rules.convert import Context
-from rules.model import RuleSet
+from rules.loader import load_rules
 from rules.problems import ConfigurationRefused, Mark, Problems
 
 
@@ -31,6 +31,10 @@ def load(folder: Path, *, secrets_of: Path | None = None) -> Configuration:
     documents = _documents(folder, problems)
     secrets = SecretFiles(secrets_of or folder)
     secrets.check(documents.values(), problems)
+    fleet, local = (
+        [(name, documents.pop(name)) for name in list(documents) if name.startswith(f"{part}/")]
+        for part in ("rules", "rules.local")
+    )
     site_node = documents.pop(site_file.FILE, None)
     variables = site_file.variables(site_node)
     context = Context(problems=problems, variables=variables, secret=secrets.value)
@@ -44,6 +48,9 @@ def load(folder: Path, *, secrets_of: Path | None = None) -> Configuration:
     site = dataclasses.replace(site, evacuation=plan)
     safety.warn(entries, problems)
     words = world(site, entries, devices, groups)
+    own = dataclasses.replace(context, problems=Problems())
+    rules = load_rules(fleet, words, own, local=local)
+    _pass_on(own.problems, problems, entries.broken())
     if _fingerprint(folder) != before:
         problems.error(Mark(site_file.FILE, 1, 1), "a file changed while it was read", "try again")
     if problems.errors:
@@ -55,7 +62,7 @@ def load(folder: Path, *, secrets_of: Path | None = None) -> Configuration:
         devices=devices,
         groups=groups,
         world=words,
-        rules=RuleSet(),
+        rules=rules,
         problems=problems,
         hash=before,
     )
@@ -70,9 +77,9 @@ def _fingerprint(folder: Path) -> str:
 
 
 def _documents(folder: Path, problems: Problems) -> dict[str, ys.Node]:
-    """Return the documents of site.yaml, devices.yaml and devices.d/*.yaml by name."""
+    """Return the document of each file by name, in the order of reading, but for empty ones."""
     found: dict[str, ys.Node] = {}
-    wanted = [name for name in files.names(folder) if not name.startswith("rules")]
+    wanted = files.names(folder)
     for name in (*(name for name in files.REQUIRED if name not in wanted), *wanted):
         node = ys.read_file(folder / name, problems, name)
         if node is not None:
@@ -81,6 +88,15 @@ def _documents(folder: Path, problems: Problems) -> dict[str, ys.Node]:
         hint = f"only .yaml is read: call it {Path(name).with_suffix('.yaml')}"
         problems.warning(Mark(name, 1, 1), "this file is not read", hint)
     return found
+
+
+def _pass_on(found: Problems, to: Problems, broken: set[str]) -> None:
+    """Pass on what is wrong with the rules, but for what follows from a refused device."""
+    for problem in found.all:
+        if problem.level == "warning":
+            to.warning(problem.mark, problem.message, problem.hint)
+        elif not any(f"'{word}'" in problem.message for word in broken):
+            to.error(problem.mark, problem.message, problem.hint)
 
 
 def _devices(
