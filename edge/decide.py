@@ -9,11 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
-
-from rules.engine import Engine
-from rules.evacuation import Evacuation, LatchOrder, LatchSignal
 
 from drivers.commands import (
     BY_KIND,
@@ -21,7 +18,6 @@ from drivers.commands import (
     Evacuate,
     Goto,
     OpenIncident,
-    RecordClip,
     Release,
     Relock,
     SetMode,
@@ -33,10 +29,14 @@ from drivers.signals import LinkUp, OutputMismatch
 from edge.config.model import Configuration
 from edge.dispatch import Given
 from edge.leases import Claim, Leases, Limit
+from rules.engine import Engine
+from rules.evacuation import Evacuation, LatchSignal, Want
 from rules.model import Decision, Ended, Fired, NotFired, Order, Repeated
 
 PERSON = "person.ordered"
 LATCH = "evacuation.requested"
+EVACUATION: Literal["evacuation"] = "evacuation"
+LIFE_SAFETY = Priority.life_safety
 RESUME_WITHIN = 30.0
 """Seconds after the last record of the same boot in which leases below life_safety resume."""
 
@@ -77,12 +77,14 @@ class Decider:
     def __init__(self, configuration: Configuration) -> None:
         self._devices = {d: c.driver for d, c in configuration.devices.items()}
         self._zone = ZoneInfo(configuration.site.timezone)
-        self._hash = configuration.hash
         self.engine = Engine(configuration.rules.rules, configuration.world)
         plan = configuration.site.evacuation
-        self.evacuation = Evacuation(plan, configuration.world) if plan is not None else None
+        self.evacuation: Evacuation | None = None
+        if plan is not None:
+            self.evacuation = Evacuation(plan=plan, world=configuration.world)
         self.leases = Leases({d: limit_of(c) for d, c in self._devices.items()})
         self._shown: dict[str, Command | None] = {}
+        self._priorities = {rule.id: rule.priority for rule in configuration.rules.rules}
 
     # --- live and in replay ------------------------------------------------------------------
 
@@ -164,18 +166,22 @@ class Decider:
             self.leases.take(claim)
             self._show(turn, given.device, claim, given.tick)
         elif given.command.ends:
-            self.leases.quell(given.device, given.command.ends, given.priority, given.tick)
-            live = self.leases.showing(given.device)
-            if live is None:
-                self._shown.pop(given.device, None)
-            self._show(turn, given.device, _of(given), given.tick, rest=given.command)
+            self._quell(turn, given)
         else:
             turn.given.append(given)
+
+    def _quell(self, turn: Turn, given: Given) -> None:
+        """End what the command ends, and show what is left."""
+        self.leases.quell(given.device, given.command.ends, given.priority, given.tick)
+        if self.leases.showing(given.device) is None:
+            self._shown.pop(given.device, None)
+        self._show(turn, given.device, _of(given), given.tick, rest=given.command)
 
     def _refuses(self, given: Given, claim: Claim | None, at: datetime, *, local: bool) -> str:
         kind = given.command.kind
         if self.evacuation is not None:
-            reason = self.evacuation.refuses(given.device, kind, given.priority)
+            by: Literal["rule", "person"] = "person" if given.by == "person" else "rule"
+            reason = self.evacuation.refuses(given.device, kind, given.priority, by=by)
             if reason:
                 return reason
         if claim is None or given.priority <= Priority.personal_safety:
@@ -187,7 +193,7 @@ class Decider:
 
     def _site(self, turn: Turn, command: Command, order: Order, event: Event) -> None:
         if isinstance(command, Evacuate) and self.evacuation is not None:
-            self._latched(turn, self.evacuation.start(command.cause), event.tick)
+            self._latched(turn, self.evacuation.ordered(command), event.tick)
         elif isinstance(command, OpenIncident):
             fields = {"name": command.name, "rule": order.rule, "cause": order.cause}
             turn.said.append(Word(kind="incident.opened", priority=order.priority, fields=fields))
@@ -198,50 +204,46 @@ class Decider:
 
     # --- the evacuation latch ----------------------------------------------------------------
 
-    def _latched(self, turn: Turn, wanted: Iterable[LatchOrder | LatchSignal], tick: float) -> None:
-        for want in wanted:
+    def _latched(self, turn: Turn, wants: Iterable[Want], tick: float) -> None:
+        for want in wants:
             if isinstance(want, LatchSignal):
-                turn.said.append(
-                    Word(
-                        kind=want.kind,
-                        priority=Priority.life_safety,
-                        fields=want.fields,
-                        sets=want.sets,
-                    )
+                word = Word(
+                    kind=want.kind, priority=want.priority, fields=want.fields, sets=want.sets
                 )
+                turn.said.append(word)
                 if want.kind == "evacuation.ended":
                     self._evacuation_over(turn, tick)
-                continue
-            given = Given(
-                device=want.device,
-                command=want.command,
-                by="evacuation",
-                priority=Priority.life_safety,
-                tick=tick,
-            )
-            if want.command.holds == "no" and not want.command.ends:
-                turn.given.append(given)
-            elif want.command.ends:
-                self.leases.quell(want.device, want.command.ends, Priority.life_safety, tick)
-                self._show(turn, want.device, _of(given), tick, rest=want.command)
             else:
-                claim = Claim(
-                    device=want.device,
-                    command=want.command,
-                    by="evacuation",
-                    priority=Priority.life_safety,
-                    owner="evacuation",
-                    taken=tick,
-                )
-                self.leases.take(claim)
-                self._show(turn, want.device, claim, tick)
+                self._latch_order(turn, want.device, want.command, tick, holds=want.holds)
 
     def _evacuation_over(self, turn: Turn, tick: float) -> None:
         """End what the latch held, but the locks: those a person relocks one at a time."""
         for claim in self.leases.claims():
-            if claim.by == "evacuation" and not isinstance(claim.command, Release):
+            if claim.by == EVACUATION and not isinstance(claim.command, Release):
                 self.leases.end(claim.device, claim.owner, claim.command.kind, tick)
                 self._show(turn, claim.device, claim, tick)
+
+    def _latch_order(
+        self, turn: Turn, device: str, command: Command, tick: float, *, holds: bool
+    ) -> None:
+        given = Given(
+            device=device, command=command, by=EVACUATION, priority=LIFE_SAFETY, tick=tick
+        )
+        if holds:
+            claim = Claim(
+                device=device,
+                command=command,
+                by=EVACUATION,
+                priority=LIFE_SAFETY,
+                owner=EVACUATION,
+                taken=tick,
+            )
+            self.leases.take(claim)
+            self._show(turn, device, claim, tick)
+        elif command.ends:
+            self._quell(turn, given)
+        else:
+            turn.given.append(given)
 
     # --- people --------------------------------------------------------------------------------
 
@@ -256,8 +258,9 @@ class Decider:
             priority=Priority[str(fields.get("priority", "operations"))],
             tick=event.tick,
         )
-        if isinstance(command, Relock) and not self._latch_holds():
-            self.leases.end(device, "evacuation", Release.kind, event.tick)
+        latch = self.evacuation
+        if isinstance(command, Relock) and latch is not None and latch.relocked(device):
+            self.leases.end(device, EVACUATION, Release.kind, event.tick)
         claim = None
         lasts = fields.get("for")
         if command.holds == "yes" or (command.holds == "with_for" and lasts is not None):
@@ -276,31 +279,32 @@ class Decider:
         if turn.refused:
             turn.answer = turn.refused[-1].reason
 
-    def _latch_holds(self) -> bool:
-        return self.evacuation is not None and self.evacuation.active
-
     def _request(self, turn: Turn, event: Event) -> None:
-        if self.evacuation is None:
+        latch, fields = self.evacuation, event.fields
+        if latch is None:
             turn.answer = "this site has no evacuation: in site.yaml"
             return
-        fields = event.fields
-        if fields["action"] == "end":
-            panels = {d: self.engine.states.value(d, "alarm") for d in self.evacuation.plan.on}
-            wanted = self.evacuation.end(
-                str(fields["reason"]),
+        reason, action = str(fields["reason"]), fields["action"]
+        if action == "end":
+            wants = latch.end(
+                reason,
                 str(fields["by"]),
-                frozenset(fields.get("despite", ())),
-                panels,
+                despite=frozenset(fields.get("despite", ())),
+                panel_states={d: self._alarm_of(d) for d in latch.plan.on},
             )
-            if isinstance(wanted, str):
-                turn.answer = wanted
+            if isinstance(wants, str):
+                turn.answer = wants
                 return
-            self._latched(turn, wanted, event.tick)
+        elif action == "drill" and latch.active:
+            turn.answer = "the latch is set already"
+            return
         else:
-            drill = fields["action"] == "drill"
-            self._latched(
-                turn, self.evacuation.start(str(fields["reason"]), drill=drill), event.tick
-            )
+            wants = latch.start(reason, drill=action == "drill")
+        self._latched(turn, wants, event.tick)
+
+    def _alarm_of(self, device: str) -> str:
+        states = type(self._devices[device]).has_states
+        return self.engine.states.value(device, "alarm" if "alarm" in states else "contact")
 
     # --- what outputs show ---------------------------------------------------------------------
 
@@ -385,29 +389,38 @@ class Decider:
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Take what `save` returned, of this or an earlier configuration."""
-        self.engine.restore(saved["engine"])
-        known = [c for c in saved["leases"] if c["device"] in self._devices]
-        self.leases.restore(known)
+        ends = self.engine.restore(saved["engine"])
+        self.leases.restore(c for c in saved["leases"] if c["device"] in self._devices)
+        self._drop(ends)
         if self.evacuation is not None and saved["evacuation"] is not None:
             self.evacuation.restore(saved["evacuation"])
 
-    def resume(self, *, same_boot: bool, silent_for: float, tick: float) -> list[Claim]:
-        """After a restart, end and return the leases that are over.
+    def resume(self, tick: float, *, same_boot: bool, silent_for: float) -> None:
+        """After a restart, end the leases that are over.
 
         Those of security and below resume only within 30 s of the last record of the same boot
         (a crash, not a power cut); life_safety leases and evacuation's always.
         """
         self._shown.clear()
-        if same_boot and silent_for <= RESUME_WITHIN:
-            return []
-        over = [
-            c
-            for c in self.leases.claims()
-            if c.by != "evacuation" and c.priority > Priority.personal_safety
-        ]
-        return [
-            c for c in over if self.leases.end(c.device, c.owner, c.command.kind, tick) is not None
-        ]
+        crashed = same_boot and silent_for <= RESUME_WITHIN
+        self._drop(self.engine.resume(tick, crashed=crashed))
+        for claim in [] if crashed else self.leases.claims():
+            if claim.by != EVACUATION and claim.priority >= Priority.security:
+                self.leases.end(claim.device, claim.owner, claim.command.kind, tick)
+
+    def unproven(self, event: Event) -> None:
+        """Take note that a device's states are not proven any more; orders nothing."""
+        self.engine.feed(event)
+
+    def _drop(self, ends: Iterable[Decision]) -> None:
+        for end in ends:
+            if isinstance(end, Ended):
+                owner = _owner(end.rule, end.member)
+                self.leases.end(end.device, owner, end.command, end.tick)
+
+    def priority_of(self, rule: str) -> Priority:
+        """Return how urgent the decisions of a rule are."""
+        return self._priorities.get(rule, Priority.security)
 
 
 def limit_of(driver: Driver) -> Limit:
@@ -461,11 +474,8 @@ def _of(given: Given) -> Claim:
     return Claim(
         device=given.device,
         command=given.command,
-        by=by,  # type: ignore[arg-type]
+        by=by,
         priority=given.priority,
         owner="",
         rule=given.rule,
     )
-
-
-__all__ = ["Decider", "RecordClip", "Turn", "Word", "described", "within"]

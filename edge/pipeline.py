@@ -89,10 +89,15 @@ class Pipeline:
             self._fed = self.turned
             self.notify.alive()
 
+    def catch_up(self) -> None:
+        """Carry out what fell due while nobody was there."""
+        self._advance(self.clock.tick())
+
     async def request(self, kind: str, fields: dict[str, Any], priority: Priority) -> Turn:
         """Put a person's request into the inbox; return what it led to."""
         event = self.speaker.stamp(SITE, kind, priority, fields, {})
-        answer = self._answers[event.id] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
+        self._answers[event.id] = answer
         self.inbox.put(event)
         try:
             return await answer

@@ -6,8 +6,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.config.model import Configuration
+from edge.config.model import Buffer, Configuration
 from edge.control import socket_path
+from rules import yaml_source
+from rules.problems import Problems
 
 CONFIGURATION = Path("/etc/storewarden")
 
@@ -33,6 +35,17 @@ class Places:
 def places(folder: Path, configuration: Configuration) -> Places:
     """Return the places of a daemon: systemd's folders first, then what site.yaml says."""
     return Places(configuration=folder, state=state_folder(configuration), socket=socket_path())
+
+
+def expected_state(folder: Path) -> Path:
+    """Return the state folder of a configuration that may be refused: as far as it can be read."""
+    given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+    if given:
+        return Path(given)
+    node = yaml_source.read_file(folder / "site.yaml", Problems())
+    for key in ("buffer", "path"):
+        node = node.items.get(key) if isinstance(node, yaml_source.Mapping) else None
+    return Path(node.text) if isinstance(node, yaml_source.Scalar) else Buffer().path
 
 
 def state_folder(configuration: Configuration) -> Path:

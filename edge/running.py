@@ -26,19 +26,21 @@ LAG_EVERY = 5.0
 
 
 def begin(parts: Parts, past: Past) -> None:
-    """End what does not outlive a restart, forget what is not proven, and save that."""
-    last, clock = past.last, parts.clock
-    ended = parts.decider.resume(
+    """Go on from the past: what fell due meanwhile is done late, what is over ends.
+
+    No state is proven until its device says so again.
+    """
+    last, clock, decider = past.last, parts.clock, parts.decider
+    decider.resume(
+        clock.tick(),
         same_boot=last is not None and last.boot == clock.boot,
         silent_for=clock.tick() - last.tick if last else 0.0,
-        tick=clock.tick(),
     )
-    for claim in ended:
-        log.info("device %s: %s is over with the restart", claim.device, claim.command.kind)
+    parts.pipeline.catch_up()
     for device, driver in parts.drivers.items():
         lost = {**unknown_states(type(driver)), "link": UNKNOWN}
         stamp = parts.speaker.stamp(device, "daemon.started", Priority.operations, {}, lost)
-        parts.decider.engine.states.apply(stamp)
+        decider.unproven(stamp)
     parts.speaker.site("daemon.started", fields={"config": parts.configuration.hash})
     snapshot(parts)
 

@@ -32,7 +32,7 @@ def _read(parts: Parts) -> Iterator[Metric]:
     yield gauge(
         "uplink_oldest_unsent_seconds", "Age of the oldest of them.", uplink["oldest_unsent"]
     )
-    published = {(): float(uplink["published"])}
+    published: dict[tuple[str, ...], float] = {(): float(uplink["published"])}
     yield counter("uplink_published", "Records the broker has acknowledged.", published)
     active = parts.decider.engine.states.value(SITE, "evacuation") == "yes"
     yield gauge("evacuation_active", "1 while the latch is set.", float(active))

@@ -89,7 +89,8 @@ def act_devices(chosen: argparse.Namespace) -> int:
     if chosen.types or chosen.signals:
         from edge.config import types_table
 
-        print(types_table.types() if chosen.types else types_table.signals(), end="")
+        table = types_table.types_table() if chosen.types else types_table.signals_table()
+        print(table, end="")
         return DONE
     devices = asked({"do": "devices"})
     if chosen.json:

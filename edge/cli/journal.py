@@ -51,11 +51,11 @@ def _open(chosen: argparse.Namespace) -> Journal:
 
 def _own(folder: Path) -> Path:
     from edge.config.last_good import load_or_last_good
-    from edge.places import places
+    from edge.places import expected_state, places
     from rules.problems import ConfigurationRefused
 
     try:
-        configuration, _refused = load_or_last_good(folder)
+        configuration, _refused = load_or_last_good(folder, expected_state(folder))
     except ConfigurationRefused as refused:
         words.show_problems(refused.problems)
         raise Failed(f"{folder}: refused; name the file with --file") from None

@@ -42,11 +42,11 @@ def serve(folder: Path) -> int:
     """Run the daemon on `folder`, or on the last good configuration when it is refused."""
     from edge import daemon
     from edge.config.last_good import load_or_last_good
-    from edge.places import places
+    from edge.places import expected_state, places
     from rules.problems import ConfigurationRefused
 
     try:
-        configuration, refused = load_or_last_good(folder)
+        configuration, refused = load_or_last_good(folder, expected_state(folder))
     except ConfigurationRefused as none:
         words.show_problems(none.problems)
         raise Failed(f"{folder}: refused, and there is no last good configuration") from None

@@ -28,12 +28,13 @@ def add(commands: Any) -> None:
 
 def act(chosen: argparse.Namespace) -> int:
     from edge.config.last_good import load_or_last_good
+    from edge.places import expected_state
     from edge.safe_state import bring
     from rules.problems import ConfigurationRefused
 
     folder: Path = chosen.config
     try:
-        configuration, _refused = load_or_last_good(folder)
+        configuration, _refused = load_or_last_good(folder, expected_state(folder))
     except ConfigurationRefused as refused:
         words.show_problems(refused.problems)
         return NO

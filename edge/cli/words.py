@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rules.problems import Problems
 
 Act = Callable[[argparse.Namespace], int]
-Commands = argparse._SubParsersAction  # type: ignore[type-arg]
+Commands = argparse._SubParsersAction
 
 CONFIGURATION = Path("/etc/storewarden")
 

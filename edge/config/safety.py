@@ -40,8 +40,9 @@ def _unsupervised(entry: Entry, setting: str, value: InputSetting) -> bool:
 
 
 def _nobody_holds(line: str, entries: Entries) -> bool:
-    module = entries.io.get(line.partition(".")[0])
+    name, _, output = line.partition(".")
+    module = entries.io.get(name)
     if module is None or module.configured is None or module.type not in LETS_GO:
         return False
     driver = module.configured.driver
-    return isinstance(driver, IoModule) and not driver.failsafe()
+    return isinstance(driver, IoModule) and output in driver.outputs() and not driver.failsafe()
