@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import types
 import typing
@@ -41,6 +42,8 @@ class Context:
     problems: Problems
     variables: Mapping[str, ys.Node] = field(default_factory=dict)
     """`vars:` of the site, over those declared in the rule file."""
+    refused: frozenset[str] = frozenset()
+    """Variables whose value is wrong, which was said where it is written."""
     secret: Callable[[str], str | None] = lambda _name: None
     """Return a secret's value by name, or None."""
 
@@ -49,6 +52,8 @@ def resolve(node: ys.Node, context: Context) -> ys.Node | None:
     """Return what `!var NAME` stands for, or `node` itself; None after saying a problem."""
     seen: set[str] = set()
     while isinstance(node, ys.Scalar) and node.tag == "!var":
+        if node.text in context.refused:
+            return None
         if node.text in seen:
             context.problems.error(node.mark, f"the variable {node.text!r} stands for itself")
             return None
@@ -145,7 +150,7 @@ def _scalar(node: ys.Scalar, wanted: Any, context: Context) -> Any:
     if get_origin(wanted) is Literal:
         known = {str(v): v for v in get_args(wanted)}
         if text not in known:
-            hint = nearest_or_all(text, known)
+            hint = did_you_mean(text, known)
             problems.error(node.mark, f"{text!r} is not one of {', '.join(known)}", hint)
         return known.get(text, WRONG)
     if wanted is bool:
@@ -231,6 +236,11 @@ def words(wanted: type[Any]) -> dict[str, dataclasses.Field[Any]]:
     return {str(f.metadata.get("yaml", f.name)): f for f in dataclasses.fields(wanted) if f.init}
 
 
+@functools.cache
+def _hints(wanted: type[Any]) -> dict[str, Any]:
+    return typing.get_type_hints(wanted)
+
+
 def required(setting: dataclasses.Field[Any]) -> bool:
     """Return whether a setting has no default."""
     missing = dataclasses.MISSING
@@ -275,7 +285,7 @@ def settings(
     if not isinstance(node, ys.Mapping):
         context.problems.error(node.mark, f"a mapping is wanted, not {ys.describe(node)}")
         return None
-    known, hints = words(wanted), typing.get_type_hints(wanted)
+    known, hints = words(wanted), _hints(wanted)
     values: dict[str, Any] = {}
     good = True
     for key, item in node.items.items():

@@ -13,7 +13,7 @@ from rules.load_expect import expectation
 from rules.load_scope import Scope
 from rules.load_timeline import happening
 from rules.model import Rule, TestCase
-from rules.problems import Problems, did_you_mean
+from rules.problems import Problems, nearest_or_all
 
 KEYS = ("name", "with", "given", "timeline", "expect")
 GIVEN = ("now", "site", "vars", "mode", "modes", "states")
@@ -167,9 +167,10 @@ def _states(device: str, node: ys.Node, scope: Scope, states: dict[str, dict[str
     for state, item in _entries(node, scope):
         value = scope.word(item)
         if state not in known:
-            scope.unknown(_key(node, state).mark, f"state of {device}", state, known)
+            hint = nearest_or_all(state, known)
+            mark = _key(node, state).mark
+            scope.problems.error(mark, f"{device} has no state {state!r}", hint)
         elif value is not None and known[state] and value not in (*known[state], "unknown"):
-            hint = did_you_mean(value, known[state]) or f"known: {', '.join(known[state])}"
-            scope.problems.error(item.mark, f"unknown value of {device}.{state} {value!r}", hint)
+            scope.no_value(item.mark, value, f"{device}.{state}", known[state])
         elif value is not None:
             states.setdefault(device, {})[state] = value

@@ -39,6 +39,10 @@ def _moment(text: str, node: ys.Mapping, scope: Scope) -> tuple[str, float] | No
     if found is None:
         scope.problems.error(node.items["daily"].mark, f"{text!r} is no time of day", _HINT)
         return None
+    if scope.world.calendar.hours is None:
+        scope.problems.error(
+            node.items["daily"].mark, "the site has no hours", "add hours: to site.yaml"
+        )
     edge, sign, length = found.groups()
     seconds = duration(length) if length else 0.0
     if seconds is None:

@@ -140,7 +140,7 @@ def field_value(
         return scope.convert(node, _JSON[words])
     word = scope.word(node)
     if word is not None and word not in words:
-        scope.unknown(node.mark, f"value of {key}", word, words)
+        scope.no_value(node.mark, word, key, words)
         return None
     return word
 
@@ -165,7 +165,7 @@ def _state(
     pair = found.pop()
     for key in node.keys:
         if key != subject and key not in MODIFIERS:
-            hint = did_you_mean(key, MODIFIERS) or f"beside a state: {', '.join(MODIFIERS)}"
+            hint = f"beside a state: {', '.join(MODIFIERS)}"
             scope.problems.error(node.keys[key], f"{key!r} can't go with the state {said}", hint)
     hold = scope.window(node.items["for"]) if "for" in node.items else None
     members = tuple(device.id for device in devices)
@@ -223,7 +223,7 @@ def _written_out(
         return None
     values = device.states[state]
     if values and value not in values:
-        scope.unknown(mark, f"value of {device.id}.{state}", value, values)
+        scope.no_value(mark, value, f"{device.id}.{state}", values)
         return None
     return state, value
 

@@ -51,6 +51,10 @@ class Scope:
         """Say that a word is not known, with the nearest that is, or with all."""
         self.problems.error(mark, f"unknown {noun} {word!r}", nearest_or_all(word, known))
 
+    def no_value(self, mark: Mark, word: str, of: str, known: Iterable[str]) -> None:
+        """Say that a state or field can't have the value `word`."""
+        self.problems.error(mark, f"unknown value {word!r} of {of}", nearest_or_all(word, known))
+
     def items(self, node: ys.Node) -> tuple[ys.Node, ...]:
         """Return the items of a list; one that is no list counts as a list of one."""
         found = self.resolved(node)

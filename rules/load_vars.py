@@ -35,11 +35,19 @@ def variables(
     scope = Scope(world=world, context=dataclasses.replace(context, variables={}))
     declared = scope.mapping(node)
     values: dict[str, ys.Node] = {}
+    refused: set[str] = set()
     for name, item in (declared.items if declared else {}).items():
+        before = len(scope.problems.errors)
         value = _value(name, item, scope, given.get(name))
-        if value is not None:
+        if value is None or len(scope.problems.errors) > before:
+            refused.add(name)
+        else:
             values[name] = value
-    return dataclasses.replace(context, variables={**given, **values})
+    return dataclasses.replace(
+        context,
+        variables={**given, **values},
+        refused=context.refused | refused,
+    )
 
 
 def _value(name: str, node: ys.Node, scope: Scope, given: ys.Node | None) -> ys.Node | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from drivers import commands as c
 from drivers import signals as s
+from rules.calendar import Calendar, Schedule
 from rules.model import DeviceWords, EvacuationPlan, World
 from rules.words import device_words, site_words
 
@@ -117,6 +118,11 @@ SHOP = World(
         "nobody": (),
     },
     zone="Europe/London",
+    calendar=Calendar(
+        zone="Europe/London",
+        hours=Schedule(week={**dict.fromkeys(range(6), ((540, 1260),)), 6: ((600, 1080),)}),
+        schedules={"delivery": Schedule(week=dict.fromkeys(range(5), ((360, 480), (840, 900))))},
+    ),
     evacuation=EvacuationPlan(
         on=("fire_main",),
         release=("lock_exit",),
@@ -127,4 +133,5 @@ SHOP = World(
         drill={"release": False, "sound": True, "record": True},
     ),
 )
-"""Two gates with a camera and a siren near, a schedule `delivery`, an evacuation plan."""
+"""Two gates with a camera and a siren near, open 9-21 (Sunday 10-18), deliveries 6-8 and 14-15
+on weekdays, an evacuation plan."""
