@@ -48,7 +48,7 @@ class Merger:
         return min(due, default=None)
 
     def found(self, name: str, at: float, *, active: bool) -> None:
-        """Take an input as it is found: when active, an alarm goes on since `at`; it is not said."""
+        """Take an input as it is found; when active, an alarm goes on since `at`, unsaid."""
         if active:
             self._begin(at)
             self._said.add("unknown")
@@ -69,7 +69,8 @@ class Merger:
         if active:
             self._active.setdefault(name, at)
         elif name in self._stuck:
-            signals.append(InputUnstuck(input=name, active_for=round(at - self._stuck.pop(name), 3)))
+            active_for = round(at - self._stuck.pop(name), 3)
+            signals.append(InputUnstuck(input=name, active_for=active_for))
         elif self._active.pop(name, None) is not None or rises:
             self._last_end = at
         return signals

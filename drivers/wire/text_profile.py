@@ -7,10 +7,10 @@ devices.yaml have the same form and are tried first. The first pattern that matc
 from __future__ import annotations
 
 import dataclasses
-import functools
 import importlib
 import re
 import typing
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -112,10 +112,13 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     if len(pattern) > LONGEST_PATTERN:
         raise SettingError("patterns", f"a pattern has at most {LONGEST_PATTERN} characters")
     try:
-        compiled = re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            compiled = re.compile(pattern)
+            parsed = importlib.import_module("re._parser").parse(pattern)
+    except (re.error, OverflowError, RecursionError, Warning) as error:
         raise SettingError("patterns", f"{pattern!r} is no regular expression: {error}") from error
-    if _endless(importlib.import_module("re._parser").parse(pattern), inside=False):
+    if _endless(parsed, inside=False):
         hint = "what contains +, *, ? or | can't be repeated as a whole"
         raise SettingError("patterns", f"{pattern!r} could take for ever on some records", hint)
     return compiled
@@ -160,7 +163,6 @@ def _value(text: str, wanted: Any) -> Any:
     return text
 
 
-@functools.cache
 def _fields(signal: type[Signal]) -> dict[str, Any]:
     """Return the types of the fields that a record may tell."""
     hints = typing.get_type_hints(signal)

@@ -85,9 +85,9 @@ def test_its_states_follow_from_what_it_says(name: str) -> None:
     for signal in driver.says:
         for state, value in signal.sets.items():
             told.setdefault(state, set()).add(value)
-    for state, values in told.items():
+    for state, set_values in told.items():
         assert state in driver.has_states, f"{state} is set and not declared"
-        assert values <= set(driver.has_states[state])
+        assert set_values <= set(driver.has_states[state])
     assert "link" not in driver.has_states, "every device has it"
     for state, values in driver.has_states.items():
         assert signals.UNKNOWN not in values, "every state has it"
