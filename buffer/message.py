@@ -45,8 +45,8 @@ class Publisher(Protocol):
         """How many messages the broker takes before it has acknowledged one."""
 
     @property
-    def ended(self) -> asyncio.Future[None]:
-        """Done when the link is down; holds `Unreachable` with the reason, never cancelled."""
+    def ended(self) -> asyncio.Future[str]:
+        """Done when the link is down; holds the reason."""
 
     def publish(self, message: Message) -> asyncio.Future[None]:
         """Send `message` now, behind those sent before. Does not wait.

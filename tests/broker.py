@@ -172,6 +172,7 @@ class Broker:
             [program, "-c", str(config)],
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
             text=True,
         )
 
