@@ -27,7 +27,9 @@ IDLE = 1.0
 class Following(Protocol):
     """Who is shown what goes past."""
 
-    def show(self, event: Event, turn: Turn) -> None: ...
+    def show(self, event: Event | None, stamp: Event, turn: Turn) -> None:
+        """Take what was handled; `event` is None when time alone did it, at `stamp`."""
+        ...
 
 
 class Pipeline:
@@ -159,4 +161,4 @@ class Pipeline:
         for word in turn.said:
             self.speaker.site(word.kind, word.priority, word.fields, word.sets)
         for follower in self.followers:
-            follower.show(event, turn)
+            follower.show(event if first else None, event, turn)

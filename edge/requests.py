@@ -50,8 +50,9 @@ class _Line:
         self.waiting: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.dropped = 0
 
-    def show(self, event: Event, turn: Turn) -> None:
-        for item in (_shown(event), *_decisions(event, turn), *_orders(event, turn)):
+    def show(self, event: Event | None, stamp: Event, turn: Turn) -> None:
+        said = [_shown(event)] if event is not None else []
+        for item in (*said, *_decisions(stamp, turn), *_orders(stamp, turn)):
             if self.waiting.qsize() >= TAIL:
                 self.waiting.get_nowait()
                 self.dropped += 1
@@ -65,7 +66,9 @@ class _Outcome:
         self._device, self._command = device, command
         self.said: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
 
-    def show(self, event: Event, _turn: Turn) -> None:
+    def show(self, event: Event | None, _stamp: Event, _turn: Turn) -> None:
+        if event is None:
+            return
         ours = event.device == self._device and event.fields.get("command") == self._command
         outcome = event.kind in {OrderDone.kind, OrderFailed.kind}
         if ours and outcome and event.fields.get("by") == "person" and not self.said.done():

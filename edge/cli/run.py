@@ -41,7 +41,7 @@ def act(chosen: argparse.Namespace) -> int:
 def serve(folder: Path) -> int:
     """Run the daemon on `folder`, or on the last good configuration when it is refused."""
     from edge import daemon
-    from edge.config.last_good import load_or_last_good
+    from edge.config.last_good import keep, load_or_last_good
     from edge.places import expected_state, places
     from rules.problems import ConfigurationRefused
 
@@ -54,8 +54,15 @@ def serve(folder: Path) -> int:
         log.error("the configuration is refused, the last good one runs:\n%s", refused)
     for problem in configuration.problems.warnings:
         log.warning("%s", problem)
+    where = places(folder, configuration)
     try:
-        asyncio.run(daemon.run(places(folder, configuration), configuration, refused))
+        where.state.mkdir(parents=True, exist_ok=True)
+        if refused is None:
+            keep(configuration, where.state)
+    except OSError as error:
+        log.error("%s: %s; the rules run all the same", where.state, error.strerror)  # noqa: TRY400
+    try:
+        asyncio.run(daemon.run(where, configuration, refused))
     except ExceptionGroup:
         log.exception("an unhandled error; outputs were brought to their state")
         return NO
