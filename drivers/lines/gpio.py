@@ -53,9 +53,9 @@ class Gpio(IoModule):
 
     open_chip: OpenChip | None = field(init=False, default=None)
     """What takes hold of the lines; None takes the back end that `via` names."""
-    _inputs: dict[str, InputLine] = field(init=False)
-    _outputs: dict[str, _Output] = field(init=False)
-    _session: _Session | None = field(init=False, default=None)
+    _inputs: dict[str, InputLine] = field(init=False, repr=False)
+    _outputs: dict[str, _Output] = field(init=False, repr=False)
+    _session: _Session | None = field(init=False, default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not self.chip and self.via == "gpiod":

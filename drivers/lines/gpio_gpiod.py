@@ -4,6 +4,9 @@ Outputs are first requested as they are (no direction: the kernel then touches n
 only then made outputs with the level just read. So a siren neither chirps nor stops when the
 daemon connects. What a pin does once nobody holds it is up to the chip's driver: on some boards
 it keeps its level, on others it falls back to its pull.
+
+The kernel reads the level some time after the interrupt, so a pulse shorter than that (tens of
+microseconds on an idle Pi) shows as no change of level and is not told: no relay is that quick.
 """
 
 from __future__ import annotations

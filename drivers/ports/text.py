@@ -58,12 +58,12 @@ class Text(Driver):
     peers: tuple[str, ...] = ()
     """Addresses or networks that may call a port that listens; empty lets all in."""
 
-    port: TextPort = field(init=False)
+    port: TextPort = field(init=False, repr=False)
     bound: int | None = field(init=False, default=None)
     """Where a port that listens listens now: the port's number."""
-    _address: SerialAddress | NetAddress = field(init=False)
-    _framing: Framing = field(init=False)
-    _peers: Peers = field(init=False)
+    _address: SerialAddress | NetAddress = field(init=False, repr=False)
+    _framing: Framing = field(init=False, repr=False)
+    _peers: Peers = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.port = TextPort(self.url)
