@@ -73,6 +73,10 @@ class Engine:
         """How many deadlines wait."""
         return len(self._deadlines)
 
+    def waits(self) -> list[tuple[float, Event | None]]:
+        """Return what waits: each deadline's tick and the event that began it, in order."""
+        return [(d.tick, d.event) for d in self._deadlines]
+
     def assume(self, event: Event) -> None:
         """Take what `event` sets as so already: nothing is entered, holds count from its tick."""
         self._tick = max(self._tick, event.tick)

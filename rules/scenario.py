@@ -1,0 +1,111 @@
+"""Play a test of the rules on a virtual clock and say in words what differs from `expect`.
+
+The devices start known and quiet, for ever so; what holds for a time counts from 0 s. Each entry
+of the timeline comes after what falls due at its instant. After the last entry time goes on until
+everything is over that the timeline has begun. `fail` makes a device fail every order from then
+on (`order.failed` follows each), and so does `down`; `up` ends both, and finds the device as it
+was. What the timeline says while a `restart` lasts is found when it is over, marked
+`changed_while_down`, where it changed a state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from drivers.event import Event
+from rules.calendar import instant
+from rules.model import RuleSet, TestCase, World
+from rules.scenario_compare import compare
+from rules.scenario_stage import Endless, Stage
+
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC).replace(tzinfo=None)
+"""When a test plays that does not say: a Monday, site local."""
+
+
+def play(case: TestCase, rules: RuleSet, world: World) -> list[str]:
+    """Return every difference between `expect` and what the rules did; empty: it passed."""
+    if case.skipped:
+        return []
+    chosen = [case.variant.get(r.id, r) for r in rules.rules if r.id in case.rules]
+    began = _instant(case.given.get("now", NOON), world)
+    stage = Stage(chosen, rules.moments, world, began, case.given.get("states", {}))
+    try:
+        _tell(stage, case)
+    except Endless:
+        return ["the rules trigger each other without end"]
+    return compare(case.expect, stage.did, stage.not_fired)
+
+
+def _instant(now: Any, world: World) -> datetime:
+    local = now if isinstance(now, datetime) else datetime.fromisoformat(str(now))
+    at = instant(local.date(), local.hour * 60 + local.minute, ZoneInfo(world.calendar.zone))
+    return at.replace(second=local.second)
+
+
+def _tell(stage: Stage, case: TestCase) -> None:
+    back = 0.0
+    missed: list[Event] = []
+    for entry in sorted(case.timeline, key=lambda e: float(e["at"])):
+        at = float(entry["at"])
+        if at < back:
+            missed += _heard(stage, entry, at)
+            continue
+        _catch_up(stage, missed, back)
+        stage.until(at)
+        if "restart" in entry:
+            back = at + float(entry["restart"])
+            stage.restart(at, float(entry["restart"]))
+        else:
+            _enter(stage, entry, at)
+    _catch_up(stage, missed, back)
+    last = max((float(e["at"]) for e in case.expect if "at" in e), default=0.0)
+    stage.until(max(last, back))
+    stage.run_out()
+
+
+def _signal(entry: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
+    """Return who says what, with which fields: the first key beside `at` is the device."""
+    rest = {key: value for key, value in entry.items() if key != "at"}
+    device = next(iter(rest))
+    return device, str(rest.pop(device)), rest
+
+
+def _enter(stage: Stage, entry: Mapping[str, Any], at: float) -> None:
+    if "down" in entry:
+        stage.down(at, entry["down"])
+    elif "up" in entry:
+        stage.up(at, entry["up"])
+    elif "fail" in entry:
+        stage.fail(entry["fail"])
+    elif "acknowledge" in entry:
+        fields = {"name": entry["acknowledge"]}
+        stage.say(stage.stamp.signal(at, "site", "incident.acknowledged", fields))
+    elif "mode" in entry:
+        fields = {"mode": entry["mode"], "by": "test"}
+        stage.say(stage.stamp.signal(at, "site", "mode.changed", fields))
+    else:
+        device, kind, fields = _signal(entry)
+        stage.say(stage.stamp.signal(at, device, kind, fields))
+
+
+def _heard(stage: Stage, entry: Mapping[str, Any], at: float) -> list[Event]:
+    """Return what an entry says while nobody listens."""
+    if any(word in entry for word in ("down", "up", "fail", "restart", "acknowledge", "mode")):
+        return []
+    device, kind, fields = _signal(entry)
+    return [stage.stamp.signal(at, device, kind, fields)]
+
+
+def _catch_up(stage: Stage, missed: list[Event], back: float) -> None:
+    """Say what is found changed, the last that was said of each state."""
+    last = {(e.device, state): e for e in missed for state in e.sets}
+    missed.clear()
+    for event in dict.fromkeys(e.id for e in last.values()):
+        found = next(e for e in last.values() if e.id == event)
+        sets = {s: v for s, v in found.sets.items() if stage.known(found.device, s) != v}
+        if sets:
+            fields = {**found.fields, "changed_while_down": True}
+            stage.say(stage.stamp.event(back, found.device, found.kind, fields, sets))

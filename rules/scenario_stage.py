@@ -1,0 +1,257 @@
+"""A store in virtual time: rules and latch, devices that fail, restarts; notes what was done."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from drivers.commands import SITE_COMMANDS, OpenIncident, RecordClip, SetMode
+from drivers.event import SITE, Event
+from drivers.priorities import Priority
+from drivers.signals import LinkDown, LinkUp, OrderFailed, StateKnown
+from rules.calendar import LATE
+from rules.engine import Engine
+from rules.evacuation import Evacuation, LatchSignal, Want
+from rules.model import (
+    Decision,
+    Ended,
+    EvacuationPlan,
+    Fired,
+    Moment,
+    NotFired,
+    Order,
+    Repeated,
+    Rule,
+    World,
+)
+from rules.scenario_events import Stamp, start
+
+CRASH = 30.0
+"""Seconds up to which a restart counts as a crash, so that leases resume."""
+TOO_MUCH = 10_000
+"""Events after which rules are taken to trigger each other for ever."""
+
+
+class Endless(Exception):
+    """The rules trigger each other without end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Did:
+    """One thing that a rule did."""
+
+    at: float
+    rule: str
+    word: str
+    """A command, or `ends`."""
+    target: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Stage:
+    """Plays events into the rules and the latch, and notes what they do."""
+
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        moments: tuple[Moment, ...],
+        world: World,
+        began: datetime,
+        states: Mapping[str, Mapping[str, str]],
+    ) -> None:
+        self._rules, self._moments, self._world = rules, moments, world
+        self.stamp = Stamp(began)
+        self.did: list[Did] = []
+        self.not_fired: list[NotFired] = []
+        self._latch = Evacuation(world.evacuation or EvacuationPlan(), world)
+        self._leases: dict[tuple[str, str, str, str], Priority] = {}
+        self._failing: dict[str, str] = {}
+        self._queue: deque[Event] = deque()
+        self._engine = Engine(rules, world)
+        self._assumed: set[str] = set()
+        for device, values in start(world, states, began).items():
+            event = self.stamp.event(0.0, device, StateKnown.kind, {"values": values}, values)
+            self._assumed.add(event.id)
+            self._engine.assume(event)
+        self._engine.begin()
+
+    # --- time ----------------------------------------------------------------------------------
+
+    def until(self, tick: float) -> None:
+        """Let time pass up to and including `tick`."""
+        while True:
+            deadline = self._engine.next_deadline
+            due = self._world.calendar.due(
+                self.stamp.at(self._engine.tick), self.stamp.at(tick), self._moments
+            )
+            said = (due[0].at - self.stamp.began).total_seconds() if due else None
+            steps = [at for at in (deadline, said) if at is not None and at <= tick]
+            if not steps:
+                break
+            self._advance(min(steps))
+            for one in due if said == min(steps) else ():
+                if one.at == due[0].at:
+                    self.say(self.stamp.event(min(steps), SITE, one.kind, one.fields, one.sets))
+        self._advance(tick)
+
+    def run_out(self) -> None:
+        """Let time pass until everything is over that the timeline has begun."""
+        while begun := [
+            tick
+            for tick, event in self._engine.waits()
+            if event is not None and event.id not in self._assumed
+        ]:
+            self._advance(min(begun))
+
+    def _advance(self, tick: float) -> None:
+        for decision in self._engine.advance(tick):
+            self._take(decision)
+        self._drain()
+
+    # --- events ----------------------------------------------------------------------------------
+
+    def say(self, event: Event) -> None:
+        """Feed an event, and what the site and failing devices say because of it."""
+        self._queue.append(event)
+        self._drain()
+
+    def _drain(self) -> None:
+        while self._queue:
+            if self.stamp.made > TOO_MUCH:
+                raise Endless
+            event = self._queue.popleft()
+            self._wanted(self._latch.feed(event), event.tick)
+            for decision in self._engine.feed(event):
+                self._take(decision)
+
+    def _site(self, tick: float, kind: str, fields: Mapping[str, Any]) -> None:
+        self._queue.append(self.stamp.signal(tick, SITE, kind, fields))
+
+    def down(self, tick: float, device: str) -> None:
+        """Lose a device: its states are unknown, and it does nothing that it is told."""
+        words = self._world.devices[device]
+        sets = {**dict.fromkeys(words.states, "unknown"), "link": "down"}
+        self._failing[device] = "it is not connected"
+        self.say(self.stamp.event(tick, device, LinkDown.kind, {"reason": "in this test"}, sets))
+
+    def up(self, tick: float, device: str) -> None:
+        """Find a device again, as it was; it does what it is told again."""
+        self._failing.pop(device, None)
+        words, states = self._world.devices[device], self._engine.states
+        self.say(self.stamp.event(tick, device, LinkUp.kind, {}, {"link": "up"}))
+        last = {state: states.last_known(device, state) for state in words.states}
+        values = {state: value for state, value in last.items() if value is not None}
+        self.say(self.stamp.event(tick, device, StateKnown.kind, {"values": values}, values))
+
+    def fail(self, device: str) -> None:
+        """From now on the device fails to do what it is told, until it is `up`."""
+        self._failing[device] = "failing in this test"
+
+    def restart(self, tick: float, seconds: float) -> None:
+        """Be down from `tick` on for `seconds`; what was saved goes through JSON."""
+        self.until(tick)
+        engine, latch = json.loads(json.dumps([self._engine.save(), self._latch.save()]))
+        back = tick + seconds
+        self._engine = Engine(self._rules, self._world)
+        decisions = self._engine.restore(engine)
+        self._latch = Evacuation(self._latch.plan, self._world)
+        self._latch.restore(latch)
+        due = self._world.calendar.due(self.stamp.at(tick), self.stamp.at(back), self._moments)
+        decisions += self._engine.resume(back, crashed=seconds <= CRASH)
+        for decision in decisions:
+            self._take(decision)
+        self._advance(back)
+        values = self._world.calendar.states(self.stamp.at(back))
+        for one in due:
+            if self.stamp.at(back) - one.at <= LATE:
+                fields = {**one.fields, "late": True}
+                self.say(self.stamp.event(back, SITE, one.kind, fields, one.sets))
+        self.say(self.stamp.event(back, SITE, StateKnown.kind, {"values": values}, values))
+
+    def known(self, device: str, state: str) -> str | None:
+        """Return the last known value of a state."""
+        return self._engine.states.last_known(device, state)
+
+    # --- decisions -------------------------------------------------------------------------------
+
+    def _take(self, decision: Decision) -> None:
+        if isinstance(decision, NotFired):
+            self.not_fired.append(decision)
+            if decision.blind:
+                fields = {"rule": decision.rule, "reason": decision.reason}
+                self._site(decision.tick, "rule.blind", {**fields, "member": decision.member})
+        elif isinstance(decision, Repeated):
+            fields = {"rule": decision.rule, "member": decision.member}
+            self._site(decision.tick, "rule.repeated", {**fields, "count": decision.count})
+        elif isinstance(decision, Ended):
+            lease = (decision.rule, decision.member, decision.device, decision.command)
+            self._end(lease, decision.tick)
+        elif not decision.shadow:
+            for order in decision.orders:
+                self._order(order, decision)
+            who = {"rule": decision.rule, "member": decision.member}
+            self._site(decision.tick, "rule.fired", {**who, "late": decision.late})
+
+    def _end(self, lease: tuple[str, str, str, str], tick: float) -> None:
+        if self._leases.pop(lease, None) is not None:
+            self.did.append(Did(at=tick, rule=lease[0], word="ends", target=lease[2]))
+
+    def _order(self, order: Order, fired: Fired) -> None:
+        command = order.command
+        parameters = command.fields()
+        if isinstance(command, RecordClip):
+            parameters["for"] = parameters.pop("duration")
+        if order.lasts is not None:
+            parameters["for"] = order.lasts
+        target = order.device
+        if command.kind in SITE_COMMANDS:
+            target = str(next(iter(parameters.values())))
+        self.did.append(
+            Did(
+                at=fired.tick,
+                rule=order.rule,
+                word=command.kind,
+                target=target,
+                parameters=parameters,
+            )
+        )
+        if command.kind in SITE_COMMANDS:
+            self._of_site(order, fired.tick)
+            return
+        reason = self._latch.refuses(order.device, command.kind, order.priority, by="rule")
+        if not reason:
+            self._quell(order.device, command.ends, order.priority, fired.tick)
+            if order.holds:
+                lease = (order.rule, order.member, order.device, command.kind)
+                self._leases[lease] = order.priority
+            reason = self._failing.get(order.device, "")
+        if reason:
+            fields = {"command": command.kind, "rule": order.rule, "by": "rule", "reason": reason}
+            self._queue.append(
+                self.stamp.signal(fired.tick, order.device, OrderFailed.kind, fields)
+            )
+
+    def _of_site(self, order: Order, tick: float) -> None:
+        self._wanted(self._latch.ordered(order.command), tick)
+        if isinstance(order.command, OpenIncident):
+            self._site(tick, "incident.opened", {"name": order.command.name})
+        elif isinstance(order.command, SetMode):
+            fields = {"mode": order.command.name, "by": order.rule}
+            self._site(tick, "mode.changed", fields)
+
+    def _wanted(self, wants: list[Want], tick: float) -> None:
+        for want in wants:
+            if isinstance(want, LatchSignal):
+                self._site(tick, want.kind, want.fields)
+            else:
+                self._quell(want.device, want.command.ends, want.priority, tick)
+
+    def _quell(self, device: str, kinds: frozenset[str], priority: Priority, tick: float) -> None:
+        """End the leases of `kinds` on `device` that are not above `priority`."""
+        for lease, held in list(self._leases.items()):
+            if lease[2] == device and lease[3] in kinds and held >= priority:
+                self._end(lease, tick)
