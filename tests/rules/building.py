@@ -147,7 +147,7 @@ def rule(*when: Trigger, name: str = "r", **options: Any) -> Rule:
 def heard(engine: Engine, world: World = SHOP) -> Engine:
     """Return the engine with every device's link up for ever."""
     for device in world.devices:
-        engine.assume(said(0.0, device, "state.known", sets={"link": "up"}))
+        engine.assume(said(-100.0, device, "state.known", sets={"link": "up"}))
     return engine
 
 
