@@ -23,6 +23,9 @@ BESIDE_IO = frozenset({"type", "name"})
 BESIDE = BESIDE_IO | {"near", "tags", "priority"}
 _WORD = re.compile(r"[a-z][a-z0-9_]*")
 
+Types = tuple[list[str], list[str]]
+"""The types of a section, and those of the other one."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Entry:
@@ -47,6 +50,8 @@ class Entries:
     io: dict[str, Entry] = field(default_factory=dict)
     devices: dict[str, Entry] = field(default_factory=dict)
     groups: dict[str, ys.Node] = field(default_factory=dict)
+    types: tuple[str, ...] = field(default_factory=lambda: tuple(catalog.names()))
+    """Every device type, looked up once."""
     refused: set[str] = field(default_factory=set)
     """Ids of which nothing is known but that they were written."""
 
@@ -87,16 +92,19 @@ def _section(section: str, node: ys.Node, found: Entries, ids: Ids, context: Con
             found.groups[word] = node.items[word]
         else:
             of = found.io if section == "io" else found.devices
-            of[word] = _entry(word, node.items[word], io=section == "io", context=context)
+            types = sorted(catalog.IO_TYPES) if section == "io" else list(found.types)
+            other = list(found.types) if section == "io" else sorted(catalog.IO_TYPES)
+            of[word] = _entry(word, node.items[word], section, (types, other), context)
 
 
-def _entry(word: str, node: ys.Node, *, io: bool, context: Context) -> Entry:
+def _entry(word: str, node: ys.Node, section: str, types: Types, context: Context) -> Entry:
+    io = section == "io"
     entry = Entry(id=word, node=node)
     if not isinstance(node, ys.Mapping):
         context.problems.error(node.mark, f"a mapping is wanted, not {ys.describe(node)}")
         return entry
     before = len(context.problems.errors)
-    entry.driver_class = _type(entry, node, io=io, context=context)
+    entry.driver_class = _type(entry, node, types, io=io, context=context)
     name = _text(node, "name", word, context)
     raised = None if io else _beside(entry, node, context)
     if entry.driver_class is not None:
@@ -114,9 +122,10 @@ def _entry(word: str, node: ys.Node, *, io: bool, context: Context) -> Entry:
     return entry
 
 
-def _type(entry: Entry, node: ys.Mapping, *, io: bool, context: Context) -> type[Driver] | None:
-    known = sorted(catalog.IO_TYPES) if io else catalog.names()
-    other = catalog.names() if io else sorted(catalog.IO_TYPES)
+def _type(
+    entry: Entry, node: ys.Mapping, types: Types, *, io: bool, context: Context
+) -> type[Driver] | None:
+    known, other = types
     what = "I/O module type" if io else "device type"
     if "type" not in node.keys:
         context.problems.error(node.mark, "'type' is missing", f"known: {', '.join(known)}")
