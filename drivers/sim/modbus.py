@@ -7,7 +7,7 @@ import random
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -38,6 +38,9 @@ class Faults:
     """It answers everything with this exception code."""
     connections: int | None = None
     """It takes no more than so many connections."""
+    late: dict[int, bytes] = field(default_factory=dict)
+    """Answers to something else (function code and what belongs to it) that come just before the
+    right one: to the so-manieth request, the first is 1."""
     deaf: set[str] = field(default_factory=set)
     """Outputs whose coil does not follow: they answer as if, and stay as they are."""
 
@@ -61,6 +64,8 @@ class ModbusSimulator:
         self.faults = Faults()
         self.asked: deque[bytes] = deque(maxlen=1000)
         """The latest requests (function code and what belongs to it)."""
+        self.requests: int = 0
+        """How many requests came."""
         self.connected: int = 0
         """Connections now."""
         self.writes: deque[Write] = deque(maxlen=1000)
@@ -198,7 +203,10 @@ class ModbusSimulator:
             while data := await cable.read():
                 frames, rest = take(rest + data)
                 for frame in frames:
-                    await self._serve(frame, cable, wrap(self._answer(frame)))
+                    answer = self._answer(frame)
+                    if late := self.faults.late.get(self.requests):
+                        cable.write(wrap(replace(answer, pdu=late)))
+                    await self._serve(frame, cable, wrap(answer))
         finally:
             self._cables.discard(cable)
             self.connected = len(self._cables)
@@ -206,6 +214,7 @@ class ModbusSimulator:
 
     def _answer(self, asked: Frame) -> Frame:
         self.asked.append(asked.pdu)
+        self.requests += 1
         if asked.unit != self._unit:
             pdu = refusal(asked.pdu, NO_SUCH_UNIT)
         elif self.faults.exception is not None:

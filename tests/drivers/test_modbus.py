@@ -175,9 +175,12 @@ def test_a_write_does_not_wait_for_the_poll() -> None:
 
 
 def test_a_write_in_the_middle_of_a_poll_is_not_undone_by_what_the_poll_read_before() -> None:
+    inputs = {f"di{n}": InputMap(discrete=2 * n) for n in range(8)}
+    outputs = {"do0": OutputMap(coil=0)}
+
     async def main() -> None:
-        async with simulate() as sim:
-            driver = module(sim)
+        async with simulate(ModuleMap(inputs=inputs, outputs=outputs)) as sim:
+            driver = module(sim, profile=None, input_maps=inputs, output_maps=outputs)
             async with running(driver):
                 relay = driver.outputs()["do0"]
                 with relay.watch() as watch:

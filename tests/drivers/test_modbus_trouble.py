@@ -169,13 +169,16 @@ def test_a_restarted_module_is_said_and_gets_its_outputs_back_and_no_alarm_is_in
                 await sim.pulse("di0", 0.001)
                 await heard.until_edge("di0", True)
                 sim.reboot()
+                sim.set_count("di3", 2)
                 assert not sim.outputs["do1"]
                 await heard.until(ModuleRestarted)
                 await sim.wait_output("do1", True)
                 assert sim.outputs == {f"do{n}": n == 1 for n in range(6)}
                 assert driver.inputs()["di0"].reading.count == 1
+                assert driver.inputs()["di3"].reading.count == 0
                 await sim.pulse("di3", 0.001)
                 await heard.until_edge("di3", True)
+                assert driver.inputs()["di3"].reading.count == 1
 
     asyncio.run(main())
 
@@ -259,3 +262,49 @@ def test_a_mute_module_on_a_serial_line_is_lost() -> None:
             assert "no answer" in await task
 
     asyncio.run(main())
+
+
+def test_on_a_serial_line_two_readings_must_agree_before_they_are_believed() -> None:
+    async def main() -> None:
+        async with simulate("waveshare_io_8ch", kind="rtu+tcp") as sim:
+            sim.faults.late = {4: bytes.fromhex("0201ff")}
+            async with running(module(sim, profile="waveshare_io_8ch")) as heard:
+                await asyncio.sleep(3)
+                assert heard.edges() == [(f"di{n}", False) for n in range(8)]
+
+    virtual_time.run(main())
+
+
+def test_a_serial_line_that_contradicts_itself_is_given_up() -> None:
+    async def main() -> None:
+        async with simulate("waveshare_io_8ch", kind="rtu+tcp") as sim:
+            sim.faults.late = {4 * n: bytes.fromhex("0201ff") for n in range(1, 10)}
+            with pytest.raises(WireError, match="its answers contradict one another"):
+                await module(sim, profile="waveshare_io_8ch").run(Heard().emit)
+
+    virtual_time.run(main())
+
+
+def test_an_answer_to_another_question_is_refused() -> None:
+    async def main() -> None:
+        async with simulate("waveshare_io_8ch") as sim:
+            sim.faults.late = {2: bytes.fromhex("0101ff")}
+            with pytest.raises(WireError, match="discrete 0 to 7: the answer belongs to another"):
+                await module(sim, profile="waveshare_io_8ch").run(Heard().emit)
+
+    virtual_time.run(main())
+
+
+def test_a_lost_input_is_said_once_however_often_its_module_is_tried() -> None:
+    async def main() -> None:
+        heard = Heard()
+        async with simulate() as sim:
+            driver = module(sim)
+            task = asyncio.create_task(failure(driver, heard))
+            await heard.until(LinkUp)
+            sim.faults.silent = True
+            assert "no answer" in await task
+        assert "no connection" in await failure(driver, heard)
+        assert [level for line, level in heard.edges() if line == "di0"] == [False, None]
+
+    virtual_time.run(main())
