@@ -27,9 +27,9 @@ from rules.problems import Mark, Problems, did_you_mean, nearest_or_all
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 SIZES = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3, "KiB": 1024, "MiB": 1024**2}
 YES = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-_TIMES = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d-(?:(?:[01]\d|2[0-3]):[0-5]\d|24:00)")
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)")
+_NUMBER = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?")
+_TIMES = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]-(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00)")
 
 WRONG: Any = object()
 """What a conversion returns after it has said a problem."""
@@ -62,7 +62,10 @@ def resolve(node: ys.Node, context: Context) -> ys.Node | None:
             context.problems.error(node.mark, f"unknown variable {node.text!r}", hint)
             return None
         seen.add(node.text)
-        node = dataclasses.replace(context.variables[node.text], mark=node.mark)
+        value = context.variables[node.text]
+        node = dataclasses.replace(value, mark=node.mark)
+        if isinstance(node, ys.Scalar):
+            node = dataclasses.replace(node, inset=None)
     return node
 
 
@@ -161,7 +164,7 @@ def _scalar(node: ys.Scalar, wanted: Any, context: Context) -> Any:
         Seconds: duration,
         ByteSize: _size,
         LocalTimes: lambda t: t if _TIMES.fullmatch(t) else None,
-        int: lambda t: int(t) if re.fullmatch(r"-?\d{1,18}", t) else None,
+        int: lambda t: int(t) if re.fullmatch(r"-?[0-9]{1,18}", t) else None,
         float: lambda t: float(t) if _NUMBER.fullmatch(t) else None,
     }
     value = parsers[wanted](text)
@@ -177,7 +180,7 @@ def _scalar(node: ys.Scalar, wanted: Any, context: Context) -> Any:
 
 
 def _size(text: str) -> int | None:
-    found = re.fullmatch(r"(\d{1,12})(B|kB|MB|GB|KiB|MiB)", text)
+    found = re.fullmatch(r"([0-9]{1,12})(B|kB|MB|GB|KiB|MiB)", text)
     return int(found[1]) * SIZES[found[2]] if found else None
 
 
@@ -203,7 +206,12 @@ def _union(node: ys.Node, options: tuple[Any, ...], context: Context) -> Any:
         shapes = {ys.Scalar: 0, ys.Sequence: 1, ys.Mapping: 2}
         fitting = [o for o in wanted if _shape(o) == shapes[type(node)]]
         wanted = fitting or wanted
-    return convert(node, wanted[0], context)
+    for option in wanted[:-1]:
+        attempt = dataclasses.replace(context, problems=Problems())
+        value = convert(node, option, attempt)
+        if value is not WRONG and not attempt.problems.errors:
+            return value
+    return convert(node, wanted[-1], context)
 
 
 def _shape(wanted: Any) -> int:
@@ -258,7 +266,8 @@ def mapping(
         return wanted(**values)
     except ValueError as error:
         name = getattr(error, "setting", "")
-        mark = place(node, name)
+        word = next((w for w, setting in words(wanted).items() if setting.name == name), name)
+        mark = place(node, word)
         context.problems.error(mark, str(error), getattr(error, "hint", ""))
         return WRONG
 

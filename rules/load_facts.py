@@ -232,8 +232,11 @@ def _while(node: ys.Mapping, scope: Scope, members: tuple[str, ...]) -> Compiled
     if "for" not in node.keys:
         hint = "add for:, or ask in if: what must be so at that moment"
         scope.problems.error(node.keys["while"], "while: means nothing without for:", hint)
+    found = scope.resolved(node.items["while"])
+    if found is None:
+        return None
     return compile_condition(
-        node.items["while"],
+        found,
         scope.world,
         event_fields={"device": members},
         problems=scope.problems,
