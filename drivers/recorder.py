@@ -207,11 +207,13 @@ class Recorder(Driver):
                     await self._changed.wait()
 
     async def _stop(self, finisher: asyncio.Task[None]) -> None:
+        """End the finisher, but not the clip that it is writing."""
         finisher.cancel()
-        with suppress(asyncio.CancelledError):
-            await finisher
+        await asyncio.wait({finisher})
         if self._cut is not None:
-            await self._cut
+            await asyncio.wait({self._cut})
+        if not finisher.cancelled():
+            finisher.result()
 
     async def _keep(self, clip: _Clip, clips: Path, emit: Emit) -> None:
         """Write `clip` to disk and say what became of it."""
