@@ -169,6 +169,33 @@ def test_the_hash_follows_names_and_contents_and_not_the_folder(tmp_path: Path) 
     assert {len(found) for found in hashes} == {12}
 
 
+def test_the_hash_does_not_depend_on_the_order_in_which_files_were_made(tmp_path: Path) -> None:
+    names = [f"rules/{letter}.yaml" for letter in "abcdefgh"]
+    one = load(write(tmp_path / "one", dict.fromkeys(names, "rules: {}\n")))
+    other = load(write(tmp_path / "two", dict.fromkeys(reversed(names), "rules: {}\n")))
+
+    assert one.hash == other.hash
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("mqtt://broker.example.com", ["the password crosses the network in the clear"]),
+        ("mqtt://127.0.0.1:1883", []),
+        ("mqtt://localhost", []),
+        ("mqtts://broker.example.com", []),
+    ],
+)
+def test_a_password_over_an_open_network_is_warned_of(
+    tmp_path: Path, url: str, warned: list[str]
+) -> None:
+    site = f'site: s\nmqtt: {{url: "{url}", username: s, password: !secret broker}}\n'
+    folder = write(tmp_path, {"site.yaml": site, "devices.yaml": "", "secrets/broker": "x"})
+    (folder / "secrets" / "broker").chmod(0o600)
+
+    assert [problem.message for problem in load(folder).problems.all] == warned
+
+
 @pytest.mark.parametrize(
     ("written", "warned"),
     [

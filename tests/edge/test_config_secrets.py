@@ -139,3 +139,31 @@ def test_a_secret_in_the_place_of_a_word_is_not_shown(folder: Path) -> None:
     (folder / "devices.yaml").write_text(DEVICES.replace("warden", "!secret cam_exit"))
 
     assert said(folder) == ["devices.yaml:2:55: a word is wanted here, not a secret"]
+
+
+def test_a_type_of_somebody_else_can_show_no_secret_in_its_refusal(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shop_lamp.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from drivers.contract import Driver, SettingError\n"
+        "from drivers.settings import Secret\n"
+        "@dataclass(slots=True, kw_only=True, eq=False)\n"
+        "class Lamp(Driver):\n"
+        "    token: Secret\n"
+        "    def __post_init__(self):\n"
+        "        value = self.token.reveal()\n"
+        "        raise SettingError('token', f'{value} is no token', f'not {value}')\n"
+        "    async def run(self, emit):\n"
+        "        pass\n"
+    )
+    info = tmp_path / "shop_lamp-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: shop-lamp\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[storewarden.devices]\nlamp = shop_lamp:Lamp\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (folder / "devices.yaml").write_text(
+        "devices:\n  lamp_1: {type: lamp, token: !secret cam_exit}\n"
+    )
+
+    assert said(folder) == ["devices.yaml:2:31: *** is no token\n    not ***"]
