@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from tests.rules.worlds import SHOP
 MISTAKES = Path(__file__).parent / "mistakes"
 
 
-CASES = [
-    pytest.param(case, id=f"{path.stem}: {case['says']}")
+TABLE: list[dict[str, Any]] = [
+    {"name": f"{path.stem}: {case['says']}", **case}
     for path in sorted(MISTAKES.glob("*.yaml"))
     for case in yaml.safe_load(path.read_text())
 ]
@@ -43,13 +44,13 @@ def problems_in(files: dict[str, str]) -> Problems:
     return problems
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", TABLE, ids=[case["name"] for case in TABLE])
 def test_a_mistake_is_said_at_its_place_with_a_hint(case: dict[str, Any]) -> None:
     assert str(problems_in(case["files"])) == case["problems"].rstrip("\n")
 
 
 def test_the_table_is_long_enough_to_trust() -> None:
-    assert len(CASES) >= 140
+    assert len(TABLE) >= 140
 
 
 WORDS = """
@@ -103,3 +104,53 @@ def test_any_yaml_gives_rules_or_problems_and_never_another_exception(tree: Any)
 @given(st.text(alphabet="abr:{}[],-'\"!&*|># \n\tésw.5", max_size=80))
 def test_any_text_gives_rules_or_problems_and_never_another_exception(text: str) -> None:
     problems_in({"rules/r.yaml": text})
+
+
+def documents() -> list[Any]:
+    """Return every rule file of the table that is YAML, without its tags."""
+    found = []
+    for case in TABLE:
+        for text in case["files"].values():
+            try:
+                found.append(yaml.load(text, Loader=yaml.BaseLoader))
+            except yaml.YAMLError:
+                continue
+    return [document for document in found if document]
+
+
+DOCUMENTS = documents()
+
+
+def parts(document: Any) -> list[Any]:
+    inner = document.values() if isinstance(document, dict) else document
+    below = [] if isinstance(document, str) else [p for item in inner for p in parts(item)]
+    return [document, *below]
+
+
+PARTS = [part for document in DOCUMENTS for part in parts(document)]
+KEYS = sorted({key for part in PARTS if isinstance(part, dict) for key in part})
+
+
+def disturbed(document: Any, chance: random.Random) -> Any:
+    """Return the document with some parts and keys exchanged for others of the table."""
+    if chance.random() < 0.05:
+        return chance.choice(PARTS)
+    if isinstance(document, list):
+        return [disturbed(item, chance) for item in document]
+    if isinstance(document, str):
+        return document
+    found = {
+        chance.choice(KEYS) if chance.random() < 0.05 else key: disturbed(item, chance)
+        for key, item in document.items()
+    }
+    if chance.random() < 0.1:
+        found[chance.choice(KEYS)] = chance.choice(PARTS)
+    return found
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(DOCUMENTS), st.randoms(use_true_random=False))
+def test_parts_in_wrong_places_give_problems_and_never_another_exception(
+    document: Any, chance: random.Random
+) -> None:
+    problems_in({"rules/r.yaml": yaml.safe_dump(disturbed(document, chance))})
