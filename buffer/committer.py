@@ -33,6 +33,8 @@ class Call:
     do: Callable[[Journal], object]
     done: Callable[[object], None]
     failed: Callable[[BaseException], None]
+    after_marks: bool = False
+    """Whether what was sent so far must be marked before."""
 
 
 class Stop:
@@ -57,6 +59,10 @@ class Progress:
     """Records given up so far, by priority."""
     error: str | None
     """What the disk says, while it refuses."""
+    unsent: tuple[int, ...]
+    """How many published records the broker does not have, by priority."""
+    oldest: int | None
+    """A sequence that none of them is below; None when there is none."""
 
 
 class Committer:
@@ -89,6 +95,8 @@ class Committer:
         self._confessed: Counter[tuple[int, Kind]] = Counter()
         self._error: str | None = None
         self._stopping = False
+        self._unsent: tuple[int, ...] = (0,) * len(PRIORITIES)
+        self._oldest: int | None = None
 
     def run(self) -> None:
         """Serve the inbox until told to stop, then commit what is left and close the journal."""
@@ -153,6 +161,9 @@ class Committer:
             call.failed(JournalError(self._error or "the journal is not open"))
             return
         try:
+            if call.after_marks:
+                self._journal.mark_sent(self._sent)
+                self._sent = []
             answer = call.do(self._journal)
         except BaseException as error:  # noqa: BLE001  it is the caller's, whatever it is
             call.failed(error)
@@ -188,6 +199,7 @@ class Committer:
         if not drafts:
             journal.mark_sent(self._sent)
             self._sent = []
+            self._report(())
             return
         lost = Counter(self._held.lost)
         gaps = self._gaps(lost - self._confessed)
@@ -222,6 +234,8 @@ class Committer:
         self._report(())
 
     def _report(self, records: Sequence[Record], *, seconds: float = 0.0) -> None:
+        if self._journal is not None:
+            self._unsent, self._oldest = self._journal.unsent_counts()
         self._tell(
             Progress(
                 settled=self._settled,
@@ -234,5 +248,7 @@ class Committer:
                     for priority in PRIORITIES
                 ),
                 error=self._error,
+                unsent=self._unsent,
+                oldest=self._oldest,
             )
         )

@@ -175,6 +175,11 @@ class Journal:
         """Return what the broker does not have, oldest first, for each priority that has some."""
         return {p: tuple(u.spans) for p, u in enumerate(self._marks.unsent) if u.spans}
 
+    def unsent_counts(self) -> tuple[tuple[int, ...], int | None]:
+        """Return how many are unsent by priority, and a sequence that none of them is below."""
+        firsts = [u.first for u in self._marks.unsent if u.first is not None]
+        return tuple(u.count for u in self._marks.unsent), min(firsts, default=None)
+
     def seal(self) -> None:
         """Let no record to come join a span of those before it."""
         for unsent in self._marks.unsent:

@@ -9,10 +9,12 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Self, TypeVar, cast
 
+from buffer.ages import Ages
 from buffer.committer import Call, Committer, Progress, Stop
 from buffer.gap import Gap, plain_gap
 from buffer.held import Held
 from buffer.journal import Journal
+from buffer.marks import Spans
 from buffer.opening import Opening, plain_opening
 from buffer.policy import CommitPolicy
 from buffer.record import PRIORITIES, SECURITY, Draft, Record
@@ -32,6 +34,10 @@ class Stats:
     """The last sequence committed; 0 before the journal is open."""
     error: str | None
     """What the disk said last, while it refuses; None while all is well."""
+    unsent: tuple[int, ...]
+    """Records that the broker does not have, by priority."""
+    oldest_unsent: float
+    """Seconds since the oldest of them was committed, or since the start if that was before."""
 
 
 class Writer:
@@ -59,6 +65,9 @@ class Writer:
         self._lost: tuple[int, ...] = (0,) * len(PRIORITIES)
         self._head = 0
         self._error: str | None = None
+        self._unsent: tuple[int, ...] = (0,) * len(PRIORITIES)
+        self._oldest: int | None = None
+        self._ages = Ages()
         self._news = asyncio.Event()
         self._followers: list[Callable[[Sequence[Record]], None]] = []
         self._ended: asyncio.Future[None] = self._loop.create_future()
@@ -127,6 +136,10 @@ class Writer:
             lost=tuple(map(sum, zip(self._lost, self._refused, strict=True))),
             head=self._head,
             error=self._error,
+            unsent=self._unsent,
+            oldest_unsent=0.0
+            if self._oldest is None
+            else self._ages.age(self._oldest, self._loop.time()),
         )
 
     def keep(self, draft: Draft) -> None:
@@ -165,22 +178,26 @@ class Writer:
             await self._news.wait()
         return self._head
 
+    async def begin_lanes(self) -> tuple[Spans, int]:
+        """Return what the broker does not have by now, and the last sequence committed.
+
+        Raises:
+            JournalError: the journal is not open.
+        """
+
+        def begin(journal: Journal) -> tuple[Spans, int]:
+            journal.seal()
+            return journal.unsent(), journal.head
+
+        return await self._ask(begin, after_marks=True)
+
     async def call(self, do: Callable[[Journal], T]) -> T:
         """Return `do(journal)`, run on the writer's thread: commits wait for it, so keep it short.
 
         Raises:
             JournalError: the journal is not open, or `do` raised it.
         """
-        answer: asyncio.Future[T] = self._loop.create_future()
-
-        def done(value: object) -> None:
-            self._on_loop(lambda: None if answer.done() else answer.set_result(cast(T, value)))
-
-        def failed(error: BaseException) -> None:
-            self._on_loop(lambda: None if answer.done() else answer.set_exception(error))
-
-        self._inbox.put(Call(do, done, failed))
-        return await answer
+        return await self._ask(do, after_marks=False)
 
     async def read(self, do: Callable[[Journal], T]) -> T:
         """Return `do(journal)`, given a read-only journal on a thread of its own.
@@ -192,9 +209,23 @@ class Writer:
         """
         return await asyncio.to_thread(_read, self._path, do)
 
+    async def _ask(self, do: Callable[[Journal], T], *, after_marks: bool) -> T:
+        answer: asyncio.Future[T] = self._loop.create_future()
+
+        def done(value: object) -> None:
+            self._on_loop(lambda: None if answer.done() else answer.set_result(cast(T, value)))
+
+        def failed(error: BaseException) -> None:
+            self._on_loop(lambda: None if answer.done() else answer.set_exception(error))
+
+        self._inbox.put(Call(do, done, failed, after_marks))
+        return await answer
+
     def _heard(self, progress: Progress) -> None:
         self._settled, self._head = progress.settled, progress.head
         self._lost, self._error = progress.lost, progress.error
+        self._unsent, self._oldest = progress.unsent, progress.oldest
+        self._ages.committed(progress.head, self._loop.time())
         if progress.drafts:
             self._observe(progress.seconds, progress.drafts)
         if progress.records:
