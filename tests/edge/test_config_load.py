@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from drivers.priorities import Priority
+from edge.config.files import names
 from edge.config.load import load
 from edge.config.model import Configuration
 from rules.problems import ConfigurationRefused
@@ -169,12 +170,11 @@ def test_the_hash_follows_names_and_contents_and_not_the_folder(tmp_path: Path) 
     assert {len(found) for found in hashes} == {12}
 
 
-def test_the_hash_does_not_depend_on_the_order_in_which_files_were_made(tmp_path: Path) -> None:
-    names = [f"rules/{letter}.yaml" for letter in "abcdefgh"]
-    one = load(write(tmp_path / "one", dict.fromkeys(names, "rules: {}\n")))
-    other = load(write(tmp_path / "two", dict.fromkeys(reversed(names), "rules: {}\n")))
+def test_files_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
+    wanted = [f"rules/{letter}.yaml" for letter in "abcdefgh"]
+    folder = write(tmp_path, dict.fromkeys(["devices.d/z.yaml", *reversed(wanted)], ""))
 
-    assert one.hash == other.hash
+    assert names(folder) == ["site.yaml", "devices.yaml", "devices.d/z.yaml", *wanted]
 
 
 @pytest.mark.parametrize(
