@@ -70,7 +70,11 @@ def _line(
             problems.error(mark, f"there is no I/O module {module!r}", hint or "none under io:")
         return
     found = entries.io[module].configured
-    if found is None or not isinstance(found.driver, IoModule):
+    if found is None:
+        return
+    if not isinstance(found.driver, IoModule):
+        hint = f"it is of the type {found.type}; write port: {module} where a device takes one"
+        problems.error(mark, f"{module!r} has no lines", hint)
         return
     side, other = list(found.driver.inputs()), list(found.driver.outputs())
     what, what_else = "input", "output"
