@@ -18,6 +18,8 @@ LOW = 100
 """A lane with fewer in memory is filled from disk."""
 FETCH = 200
 """Records read at a time."""
+_WHOLE = 1.0 - 1e-6
+"""A token, give or take what adding up fractions loses."""
 
 
 class TokenBucket:
@@ -36,7 +38,7 @@ class TokenBucket:
             return 0.0
         self._level = min(self._burst, self._level + (now - self._at) * self._rate)
         self._at = now
-        return 0.0 if self._level >= 1.0 else (1.0 - self._level) / self._rate
+        return 0.0 if self._level >= _WHOLE else (1.0 - self._level) / self._rate
 
     def take(self) -> None:
         """Count one that goes."""
