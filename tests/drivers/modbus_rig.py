@@ -5,14 +5,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import pytest
-
-from drivers.contract import LinkLost
+from drivers.contract import DriverError, LinkLost
 from drivers.lines.line import Reading
 from drivers.lines.modbus import Modbus
 from drivers.settings import Seconds
 from drivers.signals import InputEdge, LinkUp, Signal
 from drivers.sim.modbus import ModbusSimulator
+
+LIMIT = 60.0
+"""Seconds, real or virtual, before a test has failed."""
 
 
 class Heard:
@@ -27,14 +28,16 @@ class Heard:
         self._more.set()
 
     async def until(self, wanted: type[Signal]) -> None:
-        while not any(isinstance(signal, wanted) for signal in self.signals):
-            self._more.clear()
-            await self._more.wait()
+        async with asyncio.timeout(LIMIT):
+            while not any(isinstance(signal, wanted) for signal in self.signals):
+                self._more.clear()
+                await self._more.wait()
 
     async def until_edge(self, line: str, level: bool) -> None:
-        while (line, level) not in self.edges():
-            self._more.clear()
-            await self._more.wait()
+        async with asyncio.timeout(LIMIT):
+            while (line, level) not in self.edges():
+                self._more.clear()
+                await self._more.wait()
 
     def edges(self) -> list[tuple[str, bool | None]]:
         return [(s.line, s.level) for s in self.signals if isinstance(s, InputEdge)]
@@ -61,8 +64,13 @@ async def running(driver: Modbus) -> AsyncIterator[Heard]:
         task.cancel()
 
 
-async def failure(driver: Modbus, heard: Heard | None = None) -> str:
+async def failure(
+    driver: Modbus, heard: Heard | None = None, *, raises: type[DriverError] = LinkLost
+) -> str:
     """Run the driver until it gives up, and return why."""
-    with pytest.raises(LinkLost) as caught:
-        await driver.run((heard or Heard()).emit)
-    return str(caught.value)
+    try:
+        async with asyncio.timeout(LIMIT):
+            await driver.run((heard or Heard()).emit)
+    except raises as error:
+        return str(error)
+    raise AssertionError("it returned without an error")

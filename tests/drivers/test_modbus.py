@@ -186,7 +186,10 @@ def test_a_write_in_the_middle_of_a_poll_is_not_undone_by_what_the_poll_read_bef
                 with relay.watch() as watch:
                     sim.faults.delay = 0.05
                     for turn in range(20):
-                        await asyncio.sleep(0.93)
+                        await asyncio.sleep(0.5)
+                        sim.asked.clear()
+                        while not sim.asked or sim.asked[-1].hex() != "0200000001":
+                            await asyncio.sleep(0.01)
                         await relay.write(on=turn % 2 == 0)
                     await asyncio.sleep(3)
                     levels = []

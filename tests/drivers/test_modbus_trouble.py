@@ -106,8 +106,10 @@ def test_a_module_that_refuses_to_be_read_says_what_and_why(code: int, reason: s
     async def main() -> None:
         async with simulate("adam_6050") as sim:
             sim.faults.exception = code
-            with pytest.raises(WireError, match=f"coil 0 to 11: the module refuses: {reason}"):
-                await module(sim, profile="adam_6050").run(Heard().emit)
+            driver = module(sim, profile="adam_6050")
+            assert f"coil 0 to 11: the module refuses: {reason}" in await failure(
+                driver, raises=WireError
+            )
 
     virtual_time.run(main())
 
@@ -115,8 +117,8 @@ def test_a_module_that_refuses_to_be_read_says_what_and_why(code: int, reason: s
 def test_a_wrong_unit_is_refused() -> None:
     async def main() -> None:
         async with simulate("adam_6050", unit=2) as sim:
-            with pytest.raises(WireError, match="gateway target failed to respond"):
-                await module(sim, profile="adam_6050").run(Heard().emit)
+            driver = module(sim, profile="adam_6050")
+            assert "gateway target failed" in await failure(driver, raises=WireError)
 
     virtual_time.run(main())
 
@@ -279,8 +281,8 @@ def test_a_serial_line_that_contradicts_itself_is_given_up() -> None:
     async def main() -> None:
         async with simulate("waveshare_io_8ch", kind="rtu+tcp") as sim:
             sim.faults.late = {4 * n: bytes.fromhex("0201ff") for n in range(1, 10)}
-            with pytest.raises(WireError, match="its answers contradict one another"):
-                await module(sim, profile="waveshare_io_8ch").run(Heard().emit)
+            driver = module(sim, profile="waveshare_io_8ch")
+            assert "its answers contradict one another" in await failure(driver, raises=WireError)
 
     virtual_time.run(main())
 
@@ -289,8 +291,10 @@ def test_an_answer_to_another_question_is_refused() -> None:
     async def main() -> None:
         async with simulate("waveshare_io_8ch") as sim:
             sim.faults.late = {2: bytes.fromhex("0101ff")}
-            with pytest.raises(WireError, match="discrete 0 to 7: the answer belongs to another"):
-                await module(sim, profile="waveshare_io_8ch").run(Heard().emit)
+            driver = module(sim, profile="waveshare_io_8ch")
+            assert "discrete 0 to 7: the answer belongs to another" in await failure(
+                driver, raises=WireError
+            )
 
     virtual_time.run(main())
 
