@@ -131,11 +131,12 @@ class Modbus(IoModule):
         # pymodbus takes a while to load: a configuration is checked without it.
         from drivers.lines.modbus_link import Link
 
-        link = Link(self._address, self.unit)
         reason = "the module is not read any more"
         with ExitStack() as stack:
             news = {name: stack.enter_context(i.watch()) for name, i in self._inputs.items()}
             try:
+                link = Link(self._address, self.unit)
+                stack.callback(link.close)
                 await link.open()
                 await self._follow(link, emit, news)
             except DriverError as error:
@@ -144,7 +145,6 @@ class Modbus(IoModule):
                 await self._say(emit, news)
                 raise
             finally:
-                link.close()
                 self._lost(reason)
 
     async def _follow(self, link: Link, emit: Emit, news: Mapping[str, Watch]) -> None:
