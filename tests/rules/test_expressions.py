@@ -316,6 +316,7 @@ def test_what_changes_with_time_alone_is_refused_where_only_changes_are_noticed(
         ("if: site.opn", "1:5"),
         ('if: "site.opn"', "1:6"),
         ("if: 'site.opn'", "1:6"),
+        ('if: "  not site.opn "', "1:12"),
         ("if:   not   site.opn", "1:13"),
         ("if: |\n  site.open and\n  site.opn", "1:5"),
         ("if: site.open and\n  site.opn", "1:5"),
@@ -328,6 +329,15 @@ def test_the_place_is_precise_where_the_text_stands_on_one_line(yaml: str, place
     condition = node.items["if"]
     compile_condition(condition, SHOP, event_fields=EVENT_FIELDS, problems=problems)
     assert str(problems).startswith(f"r.yaml:{place}: unknown state site.opn")
+
+
+def test_an_expression_has_at_most_a_thousand_characters() -> None:
+    long = "site.mode == '" + "n" * 985 + "'"
+    assert len(long) == 1000
+    assert compiled(long)[0] is not None
+    condition, problems = compiled(long.replace("==", "!= "))
+    assert condition is None
+    assert problems == "r.yaml:1:1: an expression has at most 1000 characters"
 
 
 def test_a_condition_over_several_lines_is_one_condition() -> None:

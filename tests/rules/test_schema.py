@@ -77,7 +77,7 @@ Words.yaml_implicit_resolvers = {}
 Words.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"-?[0-9]+$"), list("-0123456789"))
 Words.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"true|false$"), list("tf"))
 Words.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"~|null|$"), ["~", "n", ""])
-Words.add_constructor("!var", yaml.SafeLoader.construct_yaml_str)
+Words.add_constructor("!var", Words.construct_yaml_str)
 
 
 def valid(text: str) -> bool:

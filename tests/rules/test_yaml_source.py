@@ -131,7 +131,7 @@ def test_deep_nesting_is_refused_without_recursion(text: str) -> None:
 
 
 def test_forty_levels_are_read_and_one_more_is_not() -> None:
-    assert read("[" * 40 + "]" * 40)[1] == ""
+    assert read("[" * 40 + "a" + "]" * 40)[1] == ""
     assert read("[" * 41 + "a" + "]" * 41)[1] != ""
 
 
