@@ -13,20 +13,40 @@ from drivers.settings import Seconds
 from rules import reasons
 from rules.deadlines import Deadline
 from rules.model import Action, Decision, Ended, Fired, NotFired, Order, Repeated, Rule, World
-from rules.trigger_facts import Cell, Completion, Context
+from rules.trigger_facts import BEFORE_EVENTS, Cell, Completion, Context
 from rules.triggers import TriggerRun
 
 LeaseKey = tuple[str, str, str]
 """Member, device, command."""
+UNTILS_KEPT = 8
 
 
 @dataclass(slots=True)
 class _Lease:
-    start: float
+    start: tuple[float, int]
+    """Tick and number of the firing."""
     until: bool
     """Whether `until:` ends it."""
     deadline: Deadline | None
     """Its own end; None: nothing but `until:` ends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Until:
+    """A trigger of `until` that was complete."""
+
+    order: tuple[float, int]
+    member: str
+    members: frozenset[str]
+    """The devices for which it runs each for itself."""
+
+    def means(self, member: str) -> bool:
+        """Return whether it ends the lease of `member`."""
+        return self.member in ("", member) or member not in self.members
+
+
+def _order(until: _Until) -> tuple[float, int]:
+    return until.order
 
 
 class RuleRun:
@@ -52,6 +72,8 @@ class RuleRun:
         self._cooling: dict[str, Deadline] = {}
         self._leases: dict[LeaseKey, _Lease] = {}
         self._escalations: list[Deadline] = []
+        self._untils: dict[str, list[_Until]] = {}
+        """Member to the latest that were complete: a firing may fall due before them, and late."""
         self._recording: dict[tuple[str, str], float] = {}
         """Member and recorder to the tick until which it records."""
         self._last: dict[str, tuple[str, float]] = {}
@@ -117,12 +139,14 @@ class RuleRun:
     def _fire(self, actions: tuple[Action, ...], done: Completion, *, step: int) -> list[Decision]:
         orders: list[Order] = []
         ended: list[Decision] = []
+        at_once: list[Decision] = []
         for action in actions:
             for device in self._devices(action, done.event):
                 order = self._order(action, device, done)
                 orders.append(order)
                 if order.holds:
                     ended += self._hold(order, action, done)
+                    at_once += self._ended_already((done.member, device, order.command.kind))
                 elif isinstance(order.command, RecordClip):
                     self._recording[done.member, device] = done.tick + order.command.duration
         fired = Fired(
@@ -135,7 +159,7 @@ class RuleRun:
             shadow=self.shadow,
             step=step,
         )
-        return [*ended, fired]
+        return [*ended, fired, *at_once]
 
     @property
     def shadow(self) -> bool:
@@ -191,7 +215,7 @@ class RuleRun:
             }
             deadline = self._add(done.tick + order.lasts, done, info)
         until = action.lasts is None and bool(self.rule.until)
-        self._leases[key] = _Lease(done.tick, until, deadline)
+        self._leases[key] = _Lease(done.order, until, deadline)
         return ended
 
     def _over_before(self, key: LeaseKey, tick: float) -> list[Decision]:
@@ -222,18 +246,34 @@ class RuleRun:
         """
         found: list[Decision] = []
         for done in completions:
-            for key, lease in list(self._leases.items()):
-                meant = done.member in ("", key[0]) or key[0] not in members
-                if not (lease.until and meant and done.tick >= lease.start) or done.blind:
-                    continue
-                over = self._over_before(key, done.tick)
-                if not over:
-                    del self._leases[key]
-                    if lease.deadline is not None:
-                        self.context.deadlines.cancel(lease.deadline)
-                    over = [self._ended(key, done.tick, "until")]
-                found += over
+            if done.blind:
+                continue
+            until = _Until(done.order, done.member, members)
+            latest = self._untils.setdefault(done.member, [])
+            latest.append(until)
+            del latest[:-UNTILS_KEPT]
+            for key in list(self._leases):
+                found += self._end_by(key, until)
         return found
+
+    def _end_by(self, key: LeaseKey, until: _Until) -> list[Decision]:
+        lease = self._leases[key]
+        if not (lease.until and until.order > lease.start and until.means(key[0])):
+            return []
+        if over := self._over_before(key, until.order[0]):
+            return over
+        del self._leases[key]
+        if lease.deadline is not None:
+            self.context.deadlines.cancel(lease.deadline)
+        return [self._ended(key, until.order[0], "until")]
+
+    def _ended_already(self, key: LeaseKey) -> list[Decision]:
+        """End a lease that fell due late, after its `until` had come."""
+        untils = sorted((u for some in self._untils.values() for u in some), key=_order)
+        for until in untils:
+            if over := self._end_by(key, until):
+                return over
+        return []
 
     def give_up(self, tick: float) -> list[Decision]:
         """End every lease at `tick`: the rule is gone, or it did not outlive a restart."""
@@ -267,7 +307,9 @@ class RuleRun:
         self._escalations.remove(deadline)
         if deadline.event is None:
             return []
-        done = Completion(deadline.tick, deadline.event, member, bool(info.get("late")))
+        done = Completion(
+            deadline.tick, BEFORE_EVENTS, deadline.event, member, bool(info.get("late"))
+        )
         step = info["step"]
         return self._fire(self.rule.escalate[step - 1].do, done, step=step)
 
@@ -311,7 +353,10 @@ class RuleRun:
         return {
             "hash": self.rule.hash,
             "triggers": {t.path: t.save() for t in self.triggers},
-            "leases": [[*k, lease.start, lease.until] for k, lease in self._leases.items()],
+            "leases": [[*k, list(lease.start), lease.until] for k, lease in self._leases.items()],
+            "untils": [
+                [*u.order, u.member, sorted(u.members)] for us in self._untils.values() for u in us
+            ],
             "recording": [[*key, until] for key, until in self._recording.items()],
             "last": [[member, *last] for member, last in self._last.items()],
         }
@@ -321,6 +366,9 @@ class RuleRun:
         for trigger in self.triggers:
             trigger.restore(saved["triggers"][trigger.path])
         for member, device, command, start, until in saved["leases"]:
-            self._leases[member, device, command] = _Lease(start, until, None)
+            self._leases[member, device, command] = _Lease((start[0], start[1]), until, None)
+        for tick, number, member, members in saved["untils"]:
+            until = _Until((tick, number), member, frozenset(members))
+            self._untils.setdefault(member, []).append(until)
         self._recording = {(m, device): until for m, device, until in saved["recording"]}
         self._last = {member: (event, tick) for member, event, tick in saved["last"]}

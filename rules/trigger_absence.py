@@ -8,7 +8,7 @@ from typing import Any
 from drivers.event import Event
 from rules.deadlines import Deadline
 from rules.model import Absence, Decision, Fact
-from rules.trigger_facts import Completion, Context, Occurrence
+from rules.trigger_facts import BEFORE_EVENTS, Completion, Context, Occurrence
 from rules.trigger_windows import KEPT, SLACK, Correlation, Key, Report
 
 FACT, WITHOUT = 0, 1
@@ -114,7 +114,7 @@ class AbsenceMachine:
             watched = (key,) if key is not None and key in self.watched else self.watched
             blind = self.context.states.was_down(watched, start, end)
         member = one.member or (key or "" if self.correlation.group is not None else "")
-        return Completion(one.tick, one.event, member, one.late, blind)
+        return Completion(one.tick, one.number, one.event, member, one.late, blind)
 
     def due(self, deadline: Deadline) -> list[Decision]:
         self._end(deadline)
@@ -122,7 +122,8 @@ class AbsenceMachine:
         if event is None:
             return []
         at, began = deadline.tick, deadline.info["began"]
-        one = Occurrence(at, self.context.of_deadline(), event, deadline.member, late)
+        number = BEFORE_EVENTS + deadline.info["number"]
+        one = Occurrence(at, number, event, deadline.member, late)
         return self.report([self._complete(one, deadline.info["key"], began, at)])
 
     def adopt(self, deadline: Deadline) -> None:

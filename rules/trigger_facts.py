@@ -14,7 +14,7 @@ from rules.model import Answer, Decision, Fact
 from rules.states import Change, States
 
 BEFORE_EVENTS = -(2**52)
-"""A deadline comes before an event of the same tick: its number is below every arrival's."""
+"""A deadline comes before the events of its tick: added to the number of what began it."""
 
 
 @dataclass(slots=True)
@@ -24,14 +24,7 @@ class Context:
     states: States
     deadlines: Deadlines
     arrivals: int = 0
-    """Occurrences so far; the order among equal ticks."""
-
-    def of_event(self) -> int:
-        return self.arrivals
-
-    def of_deadline(self) -> int:
-        self.arrivals += 1
-        return BEFORE_EVENTS + self.arrivals
+    """Events so far; the order among equal ticks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +33,7 @@ class Occurrence:
 
     tick: float
     number: int
-    """Its place among occurrences of the same tick."""
+    """Its place among occurrences of the same tick; the same event is in the same place."""
     event: Event
     member: str
     """The device for which it is, when the fact names a group per member; else ''."""
@@ -56,11 +49,16 @@ class Completion:
     """A whole trigger came true."""
 
     tick: float
+    number: int
     event: Event
     member: str
     late: bool = False
     blind: str = ""
     """A watched device that could not be heard meanwhile, so that nobody knows."""
+
+    @property
+    def order(self) -> tuple[float, int]:
+        return (self.tick, self.number)
 
 
 class Machine(Protocol):
@@ -126,7 +124,7 @@ class Cell:
 
     def occurrence(self, event: Event) -> Occurrence:
         member = event.device if self.per_member else ""
-        return Occurrence(event.tick, self.context.of_event(), event, member)
+        return Occurrence(event.tick, self.context.arrivals, event, member)
 
     def is_in(self, device: str) -> bool:
         """Return whether the state of `device` has the fact's value now."""
@@ -150,6 +148,8 @@ class _Hold:
     """A state that has its value; waits until it and `while` have held long enough."""
 
     start: float
+    number: int
+    """Of the event that began it."""
     event: Event
     known: bool = True
     """False while the state is unknown: the hold is suspended."""
@@ -201,7 +201,7 @@ class HoldCell(Cell):
             if hold is None:
                 if not matches(self.fact, event):
                     return []
-                hold = self._holds[key] = _Hold(event.tick, event)
+                hold = self._holds[key] = _Hold(event.tick, self.context.arrivals, event)
                 self._ask(hold, event.tick)
             hold.known = True
             return self._arm(key, hold, event.tick)
@@ -244,9 +244,13 @@ class HoldCell(Cell):
         at = begun + (self.fact.hold or 0.0)
         if at <= tick:
             hold.over = True
-            return [Occurrence(tick, self.context.of_event(), hold.event, key)]
-        hold.deadline = self.context.deadlines.add(at, self.rule, self, key, hold.event)
+            return [Occurrence(tick, self.context.arrivals, hold.event, key)]
+        self._wait(key, hold, at)
         return []
+
+    def _wait(self, key: str, hold: _Hold, at: float) -> None:
+        info = {"number": BEFORE_EVENTS + hold.number}
+        hold.deadline = self.context.deadlines.add(at, self.rule, self, key, hold.event, info)
 
     def due(self, deadline: Deadline) -> list[Decision]:
         hold = self._holds.get(deadline.member)
@@ -259,7 +263,7 @@ class HoldCell(Cell):
         event = deadline.event
         if event is None:
             return []
-        late, number = bool(deadline.info.get("late")), self.context.of_deadline()
+        late, number = bool(deadline.info.get("late")), deadline.info["number"]
         seen = Occurrence(deadline.tick, number, event, deadline.member, late)
         return self.machine.report(self.machine.step([(self.role, seen)]))
 
@@ -272,15 +276,14 @@ class HoldCell(Cell):
         for key in self.fact.members if self.per_member else ("",):
             entered = self._entered(key)
             if key not in self._holds and entered is not None and self._level_of(key) == "in":
-                hold = self._holds[key] = _Hold(tick, entered)
+                hold = self._holds[key] = _Hold(tick, self.context.arrivals, entered)
                 self._ask(hold, tick)
                 self._arm_later(key, hold, tick)
 
     def _arm_later(self, key: str, hold: _Hold, tick: float) -> None:
         """Arm without telling at once: what `begin` finds falls due in `advance`."""
         if hold.answer == "yes" and not hold.over:
-            at = tick + (self.fact.hold or 0.0)
-            hold.deadline = self.context.deadlines.add(at, self.rule, self, key, hold.event)
+            self._wait(key, hold, tick + (self.fact.hold or 0.0))
 
     def _entered(self, key: str) -> Event | None:
         states, state = self.context.states, self.fact.state or ""
@@ -298,10 +301,21 @@ class HoldCell(Cell):
             if hold.deadline is not None:
                 hold.deadline.info["current"] = True
         return [
-            [key, h.start, event_json.write(h.event), h.known, h.answer, h.yes_since, h.over]
+            [
+                key,
+                h.start,
+                h.number,
+                event_json.write(h.event),
+                h.known,
+                h.answer,
+                h.yes_since,
+                h.over,
+            ]
             for key, h in self._holds.items()
         ]
 
     def restore(self, saved: Any) -> None:
-        for key, start, event, known, answer, yes_since, over in saved:
-            self._holds[key] = _Hold(start, event_json.read(event), known, answer, yes_since, over)
+        for key, start, number, event, known, answer, yes_since, over in saved:
+            self._holds[key] = _Hold(
+                start, number, event_json.read(event), known, answer, yes_since, over
+            )

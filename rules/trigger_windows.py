@@ -6,7 +6,7 @@ event that comes out of tick order counts where it belongs.
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -94,6 +94,14 @@ class _Kept:
                 break
             self.by_key.popitem(last=False)
 
+    def find(self, key: Key, occurrence: Occurrence) -> Entry | None:
+        """Return what is kept of the same place in any role."""
+        for entries in self.by_key.get(key, ()):
+            place = bisect_left(entries, Entry(occurrence))
+            if place < len(entries) and entries[place].occurrence.order == occurrence.order:
+                return entries[place]
+        return None
+
     def entries(self, key: Key, role: int) -> list[Entry]:
         """Return what counts for `key` in `role`, in order."""
         own = self.by_key[key][role] if key in self.by_key else []
@@ -147,7 +155,9 @@ class WindowMachine:
             found = self.correlation.key(self._group_of(role, occurrence.event), occurrence.event)
             if found is None:
                 continue
-            entry = new.setdefault((found[0], *occurrence.order), Entry(occurrence))
+            place = (found[0], *occurrence.order)
+            entry = new.get(place) or self.kept.find(found[0], occurrence) or Entry(occurrence)
+            new[place] = entry
             self.kept.add(found[0], role, entry)
         done = []
         for (key, *_), entry in new.items():
@@ -156,8 +166,9 @@ class WindowMachine:
                     continue
                 completing.fired.add(one)
                 o = completing.occurrence
-                done.append(Completion(o.tick, o.event, o.member or self._member(one), o.late))
-        return sorted(done, key=lambda c: c.tick)
+                member = o.member or self._member(one)
+                done.append(Completion(o.tick, o.number, o.event, member, o.late))
+        return sorted(done, key=lambda c: c.order)
 
     def _group_of(self, role: int, event: Event) -> str | None:
         for fact in self.steps[role]:

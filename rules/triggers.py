@@ -18,7 +18,7 @@ class FactMachine:
         self.report = report
 
     def step(self, seen: list[tuple[int, Occurrence]]) -> list[Completion]:
-        return [Completion(o.tick, o.event, o.member, o.late) for _, o in seen]
+        return [Completion(o.tick, o.number, o.event, o.member, o.late) for _, o in seen]
 
     def clear(self) -> None:
         """Forget what waits: nothing."""
