@@ -157,7 +157,7 @@ def _state(
 ) -> Fact | None:
     found = {_which(node, scope, subject, said, device) for device in devices}
     if len(found) > 1 and None not in found:
-        hint = "write state=value"
+        hint = "write a fact for each"
         scope.problems.error(
             node.items[subject].mark, f"{said!r} is of different states in {subject}", hint
         )

@@ -69,6 +69,10 @@ def _fits_object(value: dict[str, Any], schema: dict[str, Any]) -> bool:
     return True
 
 
+def text_of(_loader: Any, node: Any) -> str:
+    return str(node.value)
+
+
 class Words(yaml.SafeLoader):
     """YAML 1.2 as an editor reads it: `on`, `yes` and 22:30 are words, tags are skipped."""
 
@@ -77,7 +81,7 @@ Words.yaml_implicit_resolvers = {}
 Words.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"-?[0-9]+$"), list("-0123456789"))
 Words.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"true|false$"), list("tf"))
 Words.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"~|null|$"), ["~", "n", ""])
-Words.add_constructor("!var", Words.construct_yaml_str)
+Words.add_constructor("!var", text_of)
 
 
 def valid(text: str) -> bool:

@@ -115,6 +115,7 @@ SHOP = World(
         "theft_sirens": ("siren_front",),
         "back_doors": ("door_back",),
         "gates": ("eas_front", "eas_back"),
+        "mixed": ("eas_front", "panic_till"),
         "nobody": (),
     },
     zone="Europe/London",
