@@ -232,7 +232,8 @@ class Modbus(IoModule):
                     quality=reading.quality.value,
                     count=reading.count,
                 )
-                if self._said.get(name) != edge:
+                before = self._said.get(name, _never_read(name))
+                if edge != before:
                     self._said[name] = edge
                     await emit(edge)
 
@@ -287,6 +288,10 @@ class _Output(OutputLine):
         """Take what a poll read."""
         if not self.touched and not self._writing:
             self.observe(bool(values[self._where.place]))
+
+
+def _never_read(name: str) -> InputEdge:
+    return InputEdge(line=name, level=None, quality="unknown", count=0)
 
 
 def next_due(due: float, now: float, every: float) -> float:

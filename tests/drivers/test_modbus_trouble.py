@@ -86,6 +86,17 @@ def test_nobody_there_is_a_lost_link() -> None:
     asyncio.run(main())
 
 
+def test_of_a_module_that_was_never_reached_nothing_is_said() -> None:
+    async def main() -> None:
+        async with simulate() as sim:
+            driver = module(sim)
+        heard = Heard()
+        assert "no connection" in await failure(driver, heard)
+        assert heard.signals == []
+
+    virtual_time.run(main())
+
+
 def test_a_module_that_takes_one_connection_serves_the_first() -> None:
     async def main() -> None:
         async with simulate() as sim:
