@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 RETRY = 0.5
 """Seconds between attempts while the disk refuses."""
-MARKS_TOGETHER = 100
+MARKS_TOGETHER = 200
 """Marks of sent records that wait for each other at most."""
 MARKS_WAIT = 0.25
 """Seconds a mark of a sent record waits at most."""

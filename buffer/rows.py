@@ -1,11 +1,13 @@
 """How a record looks in the table `records`."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from buffer.record import Kind, Record
 
 KINDS = tuple(Kind)
 """A kind's place here is its number on disk (schema/0001_journal.sql)."""
+_NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
 COLUMNS = "sequence, priority, kind, topic, previous, id, link, body"
 _HEX_DIGITS = 32
 
@@ -32,7 +34,7 @@ def to_row(record: Record, topics: Mapping[str, int]) -> Row:
     return (
         record.sequence,
         record.priority,
-        KINDS.index(record.kind),
+        _NUMBERS[record.kind],
         None if record.topic is None else topics[record.topic],
         record.previous,
         _packed(record.id),
@@ -43,6 +45,9 @@ def to_row(record: Record, topics: Mapping[str, int]) -> Row:
 
 def _packed(identity: str) -> bytes | str:
     """Return 32 lower-case hex digits as 16 bytes, and anything else as it is."""
-    if len(identity) == _HEX_DIGITS and not identity.strip("0123456789abcdef"):
-        return bytes.fromhex(identity)
+    if len(identity) == _HEX_DIGITS:
+        with suppress(ValueError):
+            packed = bytes.fromhex(identity)
+            if packed.hex() == identity:
+                return packed
     return identity
