@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from drivers.event import Event
+from drivers.event import SITE, Event
 from rules.calendar import instant
 from rules.model import RuleSet, TestCase, World
 from rules.scenario_compare import compare
@@ -23,6 +23,8 @@ from rules.scenario_stage import Endless, Stage
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC).replace(tzinfo=None)
 """When a test plays that does not say: a Monday, site local."""
+DOINGS = ("down", "up", "fail", "restart", "acknowledge", "mode")
+"""What befalls the store, in the place of a device."""
 
 
 def play(case: TestCase, rules: RuleSet, world: World) -> list[str]:
@@ -55,7 +57,7 @@ def _tell(stage: Stage, case: TestCase) -> None:
             continue
         _catch_up(stage, missed, back)
         stage.until(at)
-        if "restart" in entry:
+        if _signal(entry)[0] == "restart":
             back = at + float(entry["restart"])
             stage.restart(at, float(entry["restart"]))
         else:
@@ -67,36 +69,34 @@ def _tell(stage: Stage, case: TestCase) -> None:
 
 
 def _signal(entry: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
-    """Return who says what, with which fields: the first key beside `at` is the device."""
+    """Return who says what, with which fields: the first key beside `at` is the device, or what
+    befalls the store.
+    """
     rest = {key: value for key, value in entry.items() if key != "at"}
     device = next(iter(rest))
     return device, str(rest.pop(device)), rest
 
 
 def _enter(stage: Stage, entry: Mapping[str, Any], at: float) -> None:
-    if "down" in entry:
-        stage.down(at, entry["down"])
-    elif "up" in entry:
-        stage.up(at, entry["up"])
-    elif "fail" in entry:
-        stage.fail(entry["fail"])
-    elif "acknowledge" in entry:
-        fields = {"name": entry["acknowledge"]}
-        stage.say(stage.stamp.signal(at, "site", "incident.acknowledged", fields))
-    elif "mode" in entry:
-        fields = {"mode": entry["mode"], "by": "test"}
-        stage.say(stage.stamp.signal(at, "site", "mode.changed", fields))
+    who, what, fields = _signal(entry)
+    if who == "down":
+        stage.down(at, what)
+    elif who == "up":
+        stage.up(at, what)
+    elif who == "fail":
+        stage.fail(what)
+    elif who == "acknowledge":
+        stage.say(stage.stamp.signal(at, SITE, "incident.acknowledged", {"name": what}))
+    elif who == "mode":
+        stage.say(stage.stamp.signal(at, SITE, "mode.changed", {"mode": what, "by": "test"}))
     else:
-        device, kind, fields = _signal(entry)
-        stage.say(stage.stamp.signal(at, device, kind, fields))
+        stage.say(stage.stamp.signal(at, who, what, fields))
 
 
 def _heard(stage: Stage, entry: Mapping[str, Any], at: float) -> list[Event]:
     """Return what an entry says while nobody listens."""
-    if any(word in entry for word in ("down", "up", "fail", "restart", "acknowledge", "mode")):
-        return []
-    device, kind, fields = _signal(entry)
-    return [stage.stamp.signal(at, device, kind, fields)]
+    who, what, fields = _signal(entry)
+    return [] if who in DOINGS else [stage.stamp.signal(at, who, what, fields)]
 
 
 def _catch_up(stage: Stage, missed: list[Event], back: float) -> None:
