@@ -110,8 +110,9 @@ def _parse(source: str, place: _Place, problems: Problems) -> ast.expr | None:
             warnings.simplefilter("ignore")
             return ast.parse(wrapped, mode="eval").body
     except SyntaxError as error:
-        column = max((error.offset or 1) - 1, 0) if error.lineno == 1 else 0
-        problems.error(place.at(min(column, len(source))), "not an expression", _hint(source))
+        offset = max((error.offset or 1) - 1, 0) if error.lineno == 1 else 0
+        column, hint = _habit(source) or (min(offset, len(source)), "")
+        problems.error(place.at(column), "not an expression", hint)
     except (ValueError, MemoryError, RecursionError):
         problems.error(place.at(0), "not an expression")
     return None
@@ -125,9 +126,13 @@ _TYPING_HABITS = (
 )
 
 
-def _hint(source: str) -> str:
-    bare = re.sub(r"'[^']*'|\"[^\"]*\"", "''", source)
-    return next((hint for habit, hint in _TYPING_HABITS if habit.search(bare)), "")
+def _habit(source: str) -> tuple[int, str] | None:
+    """Return where another language's operator stands, and what to write; None without one."""
+    bare = re.sub(r"'[^']*'|\"[^\"]*\"", lambda found: " " * len(found[0]), source)
+    for habit, hint in _TYPING_HABITS:
+        if found := habit.search(bare):
+            return found.start(), hint
+    return None
 
 
 def _compiled(code: ast.expr) -> _Run:
