@@ -82,27 +82,30 @@ class Contacts:
             heard = _Heard(list(self._inputs))
             for name, each in self._inputs.items():
                 watches.enter_context(each.watch(heard.of(name)))
-            await self._until_readable(heard)
             found = {name: each.now for name, each in self._inputs.items()}
-            heard.take()
+            changes = _left(found, await self._until_readable(heard))
             self._said_lost = False
             await emit(LinkUp())
             following = _Following(logic, emit)
             await following.begin(found)
             while True:
-                for name, change in await heard.until(following.deadline):
+                for name, change in changes:
                     await following.pass_time(change.since)
                     if change.quality is not Quality.good:
                         self._raise_if_lost()
                     await following.take(name, change)
                 await following.pass_time(asyncio.get_running_loop().time())
+                changes = await heard.until(following.deadline)
 
-    async def _until_readable(self, heard: _Heard) -> None:
+    async def _until_readable(self, heard: _Heard) -> list[tuple[str, Change]]:
+        """Wait until any input can be read; return what was heard until then."""
         deadline = asyncio.get_running_loop().time() + FIRST_READ
+        changes: list[tuple[str, Change]] = []
         while self._unreadable():
-            await heard.until(None if self._said_lost else deadline)
+            changes += await heard.until(None if self._said_lost else deadline)
             if not self._said_lost:
                 self._raise_if_lost()
+        return changes
 
     def _unreadable(self) -> bool:
         return all(i.line.reading.quality is Quality.unknown for i in self._inputs.values())
@@ -112,6 +115,22 @@ class Contacts:
             self._said_lost = True
             first = next(iter(self._inputs.values())).line
             raise LinkLost(f"{first.line}: {first.reading.reason}")
+
+
+def _left(
+    found: dict[str, Change], changes: Sequence[tuple[str, Change]]
+) -> list[tuple[str, Change]]:
+    """Put the first good change of each input that was not into `found`; return those after it.
+
+    A pulse that a hardware counter saw while nobody could read is found active and then changes.
+    """
+    left: list[tuple[str, Change]] = []
+    for name, change in changes:
+        if found[name].quality is Quality.good:
+            left.append((name, change))
+        else:
+            found[name] = change
+    return left
 
 
 class _Heard:
@@ -131,10 +150,6 @@ class _Heard:
                 first = await self._waiting.get()
             return self._ordered([first, *self._drain()])
         return []
-
-    def take(self) -> list[tuple[str, Change]]:
-        """Return the changes that wait."""
-        return self._ordered(self._drain())
 
     def _drain(self) -> list[tuple[str, Change]]:
         return [self._waiting.get_nowait() for _ in range(self._waiting.qsize())]
