@@ -280,17 +280,9 @@ def place(node: ys.Node, key: str) -> Mark:
 
 
 def settings(
-    node: ys.Node,
-    wanted: type[Any],
-    context: Context,
-    *,
-    beside: frozenset[str] = frozenset(),
-    noun: str = "setting",
+    node: ys.Node, wanted: type[Any], context: Context, *, beside: frozenset[str] = frozenset()
 ) -> dict[str, Any] | None:
-    """Return the keyword arguments for the dataclass `wanted`, or None after saying problems.
-
-    `noun` is what a key is called in messages.
-    """
+    """Return the keyword arguments for the dataclass `wanted`, or None after saying problems."""
     if not isinstance(node, ys.Mapping):
         context.problems.error(node.mark, f"a mapping is wanted, not {ys.describe(node)}")
         return None
@@ -304,7 +296,7 @@ def settings(
         elif key not in beside:
             hint = did_you_mean(key, [*known, *beside])
             hint = hint or f"known: {', '.join(sorted([*known, *beside]))}"
-            context.problems.error(node.keys[key], f"unknown {noun} {key!r}", hint)
+            context.problems.error(node.keys[key], f"unknown setting {key!r}", hint)
             good = False
     for word, setting in known.items():
         if word not in node.keys and required(setting):

@@ -75,22 +75,21 @@ def _site_command(node: ys.Mapping, scope: Scope, word: str) -> list[Action]:
 
 
 def _command(node: ys.Mapping, scope: Scope, word: str, kind: type[Command]) -> Command | None:
-    """Return the command with its parameters; `for:` is the duration of a recording."""
-    parameters = {key: item for key, item in node.items.items() if key != word}
-    keys = {key: mark for key, mark in node.keys.items() if key != word}
-    beside = {"for"} if kind.holds != "no" else set()
-    if "duration" in words(kind):
-        if "duration" in keys:
-            scope.problems.error(keys["duration"], "unknown parameter 'duration'", "write for:")
-            return None
-        if "for" in parameters:
-            parameters["duration"], keys["duration"] = parameters.pop("for"), keys.pop("for")
-    if "for" in keys and kind.holds == "no":
-        hint = "only what lasts takes for:"
-        scope.problems.error(keys.pop("for"), f"{word} takes no for:", hint)
-        parameters.pop("for", None)
-    only = ys.Mapping(mark=node.mark, items=parameters, keys=keys)
-    values = settings(only, kind, scope.context, beside=frozenset(beside), noun="parameter")
+    """Return the command with its parameters; the duration of a recording is written `for:`."""
+    known = {"for" if name == "duration" else name: name for name in words(kind)}
+    lasts = {"for"} if kind.holds != "no" else set()
+    items: dict[str, ys.Node] = {}
+    keys: dict[str, Mark] = {}
+    for key, mark in node.keys.items():
+        if key in known:
+            keys[known[key]] = mark
+            items |= {known[key]: node.items[key]} if key in node.items else {}
+        elif key == "for" and not lasts:
+            scope.problems.error(mark, f"{word} takes no for:", "only what lasts takes for:")
+        elif key != word and key not in lasts:
+            scope.unknown(mark, "parameter", key, {*known, *lasts})
+    parameters = ys.Mapping(mark=node.mark, items=items, keys=keys)
+    values = settings(parameters, kind, scope.context)
     return None if values is None else kind(**values)
 
 

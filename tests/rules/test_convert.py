@@ -193,8 +193,8 @@ def test_keys_that_belong_to_others_are_left_alone() -> None:
     assert node is not None
     context = Context(problems=problems)
     assert mapping(node, Horn, context, beside=frozenset({"type"})) == Horn(line="a")
-    assert settings(node, Horn, context, noun="parameter") is None
-    assert str(problems).startswith("f.yaml:1:11: unknown parameter 'type'")
+    assert settings(node, Horn, context) is None
+    assert str(problems).startswith("f.yaml:1:11: unknown setting 'type'")
 
 
 @given(st.floats(0.001, 1e8), st.sampled_from(["ms", "s", "m", "h", "d"]))

@@ -464,3 +464,8 @@ def test_a_test_may_set_variables() -> None:
     fact = test.variant["a"].when[0]
     assert isinstance(fact, Fact)
     assert fact.hold == 300.0
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet", "rules:\ntests:\n", "rules: ~", "vars: {}"])
+def test_a_file_may_still_be_empty(text: str) -> None:
+    assert loaded(text).rules == ()
