@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import re
 import types
 import typing
@@ -244,9 +243,14 @@ def words(wanted: type[Any]) -> dict[str, dataclasses.Field[Any]]:
     return {str(f.metadata.get("yaml", f.name)): f for f in dataclasses.fields(wanted) if f.init}
 
 
-@functools.cache
+_HINTS: dict[type[Any], dict[str, Any]] = {}
+
+
 def _hints(wanted: type[Any]) -> dict[str, Any]:
-    return typing.get_type_hints(wanted)
+    """Return the types of a dataclass's fields, looked up once."""
+    if wanted not in _HINTS:
+        _HINTS[wanted] = typing.get_type_hints(wanted)
+    return _HINTS[wanted]
 
 
 def required(setting: dataclasses.Field[Any]) -> bool:
