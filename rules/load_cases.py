@@ -78,10 +78,12 @@ def _files(
     folder = file.rpartition("/")[0]
     for item in scope.items(node.items["with"]) if "with" in node.items else ():
         name = scope.word(item)
+        if name is None:
+            continue
         whole = f"{folder}/{name}" if folder else name
         if whole in by_file:
             found.append(whole)
-        elif name is not None:
+        else:
             known = [other.removeprefix(f"{folder}/") for other in by_file if other != file]
             scope.unknown(item.mark, "rule file", name, known)
     return tuple(found)
