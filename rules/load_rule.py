@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
+from drivers.commands import OpenIncident
 from drivers.priorities import Priority
 from drivers.settings import Seconds
 from rules import yaml_source as ys
@@ -76,6 +77,9 @@ def rule(name: str, node: ys.Mapping, scope: Scope) -> Rule | None:
         if any(holds(action) for action in do):
             hint = "for: ends them; leave one of the two out"
         scope.problems.error(node.keys["until"], "until: ends nothing", hint)
+    if "escalate" in node.items and do and not any(isinstance(a.command, OpenIncident) for a in do):
+        hint = "add {incident: NAME} to do:, for people to acknowledge"
+        scope.problems.warning(node.keys["escalate"], "nothing can stop this escalation", hint)
     default = "fire" if priority in SAFETY else "skip"
     return dataclasses.replace(
         plain,
