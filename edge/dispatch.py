@@ -146,7 +146,7 @@ class Dispatch:
         driver = self._drivers[given.device]
         began = self._seconds()
         desk.current = given
-        if desk.failed is not given:
+        if desk.failed is not given and not given.quiet:
             self._handed(given, began - given.tick)
         desk.performing = asyncio.create_task(self._within(driver, given.command))
         try:
