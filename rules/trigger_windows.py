@@ -202,7 +202,7 @@ class WindowMachine:
             return first >= 0 and completing.tick - entries[first].tick < self.within
         if self.trigger.ordered:
             return self._chain(key, completing)
-        return self._assign(key, completing, set(range(len(self.steps))), [])
+        return self._assign(key, completing, 0, [])
 
     def _chain(self, key: Key, completing: Entry) -> bool:
         """Go back from the last fact, always to the latest one before: the shortest window."""
@@ -214,15 +214,17 @@ class WindowMachine:
             first = earlier[-1]
         return completing.tick - first.tick < self.within
 
-    def _assign(self, key: Key, completing: Entry, open_: set[int], taken: list[Entry]) -> bool:
-        """Give every open role an entry of its own, the completing one among them."""
-        if not open_:
-            return completing in taken
-        role = min(open_)
+    def _assign(self, key: Key, completing: Entry, role: int, taken: list[Entry]) -> bool:
+        """Give every role from `role` on an entry of its own, none after the completing one.
+
+        If it can be done at all it can be done with the completing one in its own role.
+        """
+        if role == len(self.steps):
+            return True
         for e in reversed(self.kept.entries(key, role)):
             near = completing.tick - e.tick < self.within and not completing < e
             distinct = all(e.occurrence.order != t.occurrence.order for t in taken)
-            if near and distinct and self._assign(key, completing, open_ - {role}, [*taken, e]):
+            if near and distinct and self._assign(key, completing, role + 1, [*taken, e]):
                 return True
         return False
 

@@ -140,6 +140,13 @@ def test_while_without_for_fires_once_both_are_so() -> None:
     assert fires(trigger, *events, delivery(9, "no")) == ["5 r fired", "9 r fired"]
 
 
+def test_while_without_for_needs_no_deadline() -> None:
+    trigger = fact("door_back", "contact=open", holding=Says("site", "delivery", "no"))
+    one = engine(rule(trigger))
+    one.feed(delivery(0, "no"))
+    assert told(one.feed(opened(5))) == ["5 r fired"]
+
+
 # --- sequence, together, count -----------------------------------------------------------------
 
 
@@ -259,6 +266,7 @@ UNANSWERED = after(DOOR, CLOSED, within=5.0)
         ([opened(0), closed(2), opened(3)], ["8 r fired"]),
         ([closed(4), opened(3)], []),
         ([closed(9), opened(3)], ["8 r fired"]),
+        ([opened(5), closed(4)], ["10 r fired"]),
     ],
 )
 def test_after_without(events: list[Event], expected: list[str]) -> None:
