@@ -13,6 +13,7 @@ from drivers.commands import Command
 from drivers.contract import CommandFailed, Driver
 from drivers.priorities import Priority
 from drivers.signals import OrderDone, OrderFailed, Signal
+from edge.supervisor import cancelled
 
 log = logging.getLogger(__name__)
 
@@ -157,7 +158,7 @@ class Dispatch:
             desk.failed = given
             return False
         except asyncio.CancelledError:
-            if desk.performing.cancelled() and not _being_cancelled():
+            if desk.performing.cancelled() and not cancelled():
                 self._fail(given, "overtaken by a more urgent order")
                 return False
             desk.performing.cancel()
@@ -195,8 +196,3 @@ class Dispatch:
             command=given.command.kind, rule=given.rule, by=given.by, reason=reason
         )
         self._tell(given.device, failed, given.priority)
-
-
-def _being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

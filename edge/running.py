@@ -103,9 +103,13 @@ async def _road(parts: Parts) -> None:
 
 
 async def _snapshots(parts: Parts) -> None:
+    """Make a snapshot each minute in which something was handled: an idle night writes nothing."""
+    before = parts.metrics.handled
     while True:
         await asyncio.sleep(SNAPSHOT_EVERY)
-        snapshot(parts)
+        if parts.metrics.handled != before:
+            before = parts.metrics.handled
+            snapshot(parts)
 
 
 async def _lag(parts: Parts) -> None:

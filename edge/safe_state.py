@@ -9,6 +9,7 @@ from drivers.contract import CommandFailed, Driver, DriverError
 from drivers.signals import Signal
 from edge.config.model import Configuration
 from edge.house import Wires
+from edge.supervisor import cancelled
 
 RETRY = 0.2
 
@@ -48,6 +49,8 @@ async def _keep_running(driver: Driver) -> None:
         try:
             await driver.run(emit)
         except DriverError:
+            if cancelled():
+                raise asyncio.CancelledError from None
             await asyncio.sleep(RETRY)
 
 

@@ -17,6 +17,12 @@ FIRST_WAIT = 0.5
 LONGEST_WAIT = 15.0
 
 
+def cancelled() -> bool:
+    """Return whether the running task has been told to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 async def supervise(
     device: str,
     driver: Driver,
@@ -49,6 +55,8 @@ async def supervise(
         except Exception as error:
             log.exception("device %s: bug in its driver", device)
             reason = f"bug: {type(error).__name__}"
+        if cancelled():
+            raise asyncio.CancelledError  # the driver, or a library below it, has swallowed it
         if not known_down:
             known_down = True
             log.warning("device %s: %s", device, reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from pymodbus.exceptions import ModbusException
@@ -111,6 +112,7 @@ class Link:
             try:
                 answer = await self._bus.exchange(ask)
             except ModbusException:
+                _stay_cancelled()
                 self._doubt()
                 if not self._client.connected:
                     raise LinkLost(f"{self._address}: the connection ended") from None
@@ -129,3 +131,10 @@ class Link:
 
     def _doubt(self) -> None:
         self.doubted = self._address.rtu
+
+
+def _stay_cancelled() -> None:
+    """Go on being cancelled: pymodbus turns a cancelled request into an error of its own."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -109,6 +109,8 @@ def act_tail(chosen: argparse.Namespace) -> int:
         else:
             where = f"{body.get('device', '')} {body.get('signal', '')}"
             data = json.dumps(body.get("data", {}), ensure_ascii=False)
+            if record.kind == "snapshot":
+                data = words.counted(len(record.body), "byte")
             print(f"{record.sequence:>8} {body.get('at', '')} {record.kind:<8} {where} {data}")
     return DONE
 
