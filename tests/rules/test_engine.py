@@ -347,6 +347,28 @@ def test_until_of_a_single_device_ends_the_leases_of_all_members() -> None:
     ]
 
 
+def test_one_event_ends_the_old_lease_and_takes_a_new_one() -> None:
+    one = rule(ALARM, do=(do(Sound(), "siren_back"),), until=(ALARM,))
+    assert fires(one, said(0, "eas_front", "eas.alarm"), said(5, "eas_front", "eas.alarm")) == [
+        "0 r fired",
+        "5 r ended siren_back until",
+        "5 r fired",
+    ]
+
+
+def test_a_firing_that_falls_due_late_is_ended_by_an_until_that_came_after_it() -> None:
+    one = engine(
+        rule(
+            fact("door_back", "contact=open", hold=10.0),
+            do=(do(Sound(), "siren_back"),),
+            until=(fact("door_back", "door.closed"),),
+        )
+    )
+    found = one.feed(said(0, "door_back", "door.opened"))
+    found += one.feed(said(12, "door_back", "door.closed"))
+    assert told(found + one.advance(12)) == ["10 r fired", "12 r ended siren_back until"]
+
+
 def test_until_at_the_limit_is_too_late() -> None:
     one = engine(
         rule(ALARM, do=(do(Sound(), "siren_front"),), until=(fact("eas_front", "eas.ended"),))
