@@ -4,7 +4,8 @@
     link n    = SHA-256(link n-1 ‖ sequence as u64 big-endian ‖ priority as u8 ‖ body hash)
     link 0    = SHA-256(journal id as 16 bytes)          before the first record of a file
 
-A record whose body was evicted is still checked: its body hash stays.
+A record whose body was evicted is still checked: its body hash stays. Of old runs of those only the
+link of the last stays, so the chain goes on from there but the run itself is not checked any more.
 """
 
 from collections.abc import Iterable
@@ -23,6 +24,8 @@ class Proved:
     body_hash: bytes
     link: bytes | None
     """As stored; None where only the body hash was kept."""
+    folded: int = 0
+    """How many more records this stands for: of a folded run, the link is that of the last one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +64,11 @@ def verify(start: bytes, first: int, records: Iterable[Proved]) -> Break | None:
             return Break(sequence=expected, reason="removed")
         if record.sequence < expected:
             return Break(sequence=record.sequence, reason="out of order")
-        head = link(head, record.sequence, record.priority, record.body_hash)
-        if record.link is not None and record.link != head:
-            return Break(sequence=record.sequence, reason="changed, moved or added")
-        expected += 1
+        if record.folded and record.link is not None:
+            head = record.link
+        else:
+            head = link(head, record.sequence, record.priority, record.body_hash)
+            if record.link is not None and record.link != head:
+                return Break(sequence=record.sequence, reason="changed, moved or added")
+        expected += 1 + record.folded
     return None

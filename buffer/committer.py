@@ -24,6 +24,8 @@ MARKS_WAIT = 0.25
 """Seconds a mark of a sent record waits at most."""
 MOST_TOGETHER = 2000
 """Records in one commit at most, so that an urgent one never waits behind a long one."""
+MOST_BYTES = 256 << 10
+"""Bytes of bodies in one commit at most, about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +197,7 @@ class Committer:
             self._policy.committed()
 
     def _commit(self, journal: Journal) -> None:
-        drafts = self._held.first(MOST_TOGETHER)
+        drafts = self._held.first(MOST_TOGETHER, MOST_BYTES)
         if not drafts:
             journal.mark_sent(self._sent)
             self._sent = []

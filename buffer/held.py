@@ -27,11 +27,15 @@ class Held:
         self._drafts.append(draft)
         return self._shed() if len(self._drafts) > self._limit else 0
 
-    def first(self, count: int) -> list[Draft]:
-        """Return the first `count` drafts; they stay."""
-        if count >= len(self._drafts):
-            return list(self._drafts)
-        return [self._drafts[index] for index in range(count)]
+    def first(self, count: int, size: int) -> list[Draft]:
+        """Return the first drafts, at most `count` and about `size` bytes; they stay."""
+        found: list[Draft] = []
+        for draft in self._drafts:
+            found.append(draft)
+            size -= len(draft.body)
+            if len(found) == count or size <= 0:
+                break
+        return found
 
     def drop(self, count: int) -> None:
         """Take out the first `count` drafts: they are on disk."""

@@ -12,43 +12,25 @@ import secrets
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from buffer import chain, storage
 from buffer.chain import Break, Proved
-from buffer.marks import Marks, Spans
+from buffer.gap import Gap, plain_gap
+from buffer.marks import WEIGHT, Marks, Spans
 from buffer.opening import Opening, plain_opening
+from buffer.quota import Quota
 from buffer.record import Draft, Kind, Record
-from buffer.rows import COLUMNS, to_record, to_row
+from buffer.rows import COLUMNS, PROOF, to_record, to_row
+from buffer.stat import Stat
 from buffer.storage import JournalBroken, JournalError
 
 _BATCH = 500
 """Records read at a time, so that no reader holds back the log for long."""
 _RESERVED = 100_000
 """Sequence numbers noted beside the file as possibly used, for when the file itself is lost."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stat:
-    """How the journal stands."""
-
-    journal: str
-    records: int
-    """Those whose body is kept."""
-    evicted: int
-    bytes: int
-    """What the file and its log take on disk."""
-    first: int
-    """The first sequence of this file."""
-    last: int
-    """The last one committed."""
-    link: str
-    """The link of the last record, 64 hex digits."""
-    unsent: tuple[int, ...]
-    """How many published records the broker does not have, by priority."""
 
 
 class Journal:
@@ -66,6 +48,8 @@ class Journal:
         self._topics: dict[str, int] = {}
         self._names: dict[int, str] = {}
         self._reserved = 0
+        self._quota: Quota | None = None
+        self._gap: Callable[[Gap], Draft] = plain_gap
 
     @classmethod
     def open(
@@ -74,12 +58,15 @@ class Journal:
         *,
         read_only: bool = False,
         distrust: str | None = None,
+        max_size: int | None = None,
         opening: Callable[[Opening], Draft] = plain_opening,
+        gap: Callable[[Gap], Draft] = plain_gap,
     ) -> Self:
         """Open `path`, beginning a new file where there is none.
 
-        A damaged file, or one distrusted for the reason given, is set aside first. `opening` makes
-        the first record of a new file.
+        A damaged file, or one distrusted for the reason given, is set aside first. `max_size` is
+        the most bytes the file and its log may take. `opening` makes the first record of a new
+        file, `gap` the record of what left unsent because of the size.
 
         Raises:
             JournalTooNew: a newer program wrote it; the file is left alone.
@@ -91,11 +78,17 @@ class Journal:
         reason = distrust
         if reason is None:
             try:
-                return cls._load(path, read_only=False, opening=opening)
+                journal = cls._load(path, read_only=False, opening=opening)
             except JournalBroken as broken:
                 reason = str(broken)
-        storage.set_aside(path)
-        return cls._load(path, read_only=False, opening=opening, reason=reason)
+        if reason is not None:
+            storage.set_aside(path)
+            journal = cls._load(path, read_only=False, opening=opening, reason=reason)
+        journal._gap = gap
+        if max_size is not None:
+            start = chain.genesis(journal._id)
+            journal._quota = Quota(journal._db, journal._marks, max_size, start=start)
+        return journal
 
     @classmethod
     def _load(
@@ -133,14 +126,18 @@ class Journal:
     def append(self, drafts: Sequence[Draft], *, sent: Iterable[Record] = ()) -> list[Record]:
         """Commit `drafts`, all or none, and return them as records; also mark `sent`.
 
+        Where the size is reached, others are evicted in the same commit, and records of the gaps
+        this leaves follow.
+
         Raises:
             JournalBroken: the file is damaged; open it again with `distrust`.
             JournalError: the disk or the quota is full, or the disk fails. Nothing was kept.
         """
         marks = self._forget(sent)
-        records, topics = self._chained(drafts)
-        numbers = self._topics | topics
         with self._transaction(f"keep {len(drafts)} records"):
+            gaps = self._make_room(drafts)
+            records, topics = self._chained([*drafts, *gaps])
+            numbers = self._topics | topics
             self._db.executemany(
                 "INSERT INTO topics VALUES (?, ?)", [(n, name) for name, n in topics.items()]
             )
@@ -149,8 +146,8 @@ class Journal:
                 [to_row(record, numbers) for record in records],
             )
             saved = None
-            if marks or self._marks.due(self._head):
-                saved = self._marks.save(self._head)
+            if marks or self._marks.stale or self._marks.due(self._head):
+                saved = self._marks.save(self._head, counters=self._marks.stale)
         if saved is not None:
             self._marks.committed(saved)
         self._topics = numbers
@@ -292,6 +289,13 @@ class Journal:
             self._db.execute("INSERT INTO journal VALUES (?, ?)", (self._id, self._first))
         self.append([opening(told)])
 
+    def _make_room(self, drafts: Sequence[Draft]) -> list[Draft]:
+        if self._quota is None:
+            return []
+        size = sum(len(draft.body) + WEIGHT for draft in drafts)
+        gaps = self._quota.make_room(size, self._head)
+        return [self._gap(gap) for gap in gaps]
+
     def _chained(self, drafts: Sequence[Draft]) -> tuple[list[Record], dict[str, int]]:
         """Return `drafts` as the next records, and the numbers of topics that are new."""
         records: list[Record] = []
@@ -367,15 +371,17 @@ class Journal:
             span = (first, first + _BATCH - 1)
             with storage.translated("verify"):
                 rows = self._db.execute(
-                    "SELECT sequence, priority, NULL, link, body FROM records"
-                    " WHERE sequence BETWEEN ? AND ? UNION ALL"
-                    " SELECT sequence, priority, hash, NULL, NULL FROM evicted"
-                    " WHERE sequence BETWEEN ? AND ? ORDER BY 1",
-                    (*span, *span),
+                    PROOF,
+                    (*span, *span, *span),
                 ).fetchall()
-            for sequence, priority, kept, head, body in rows:
-                digest = chain.body_hash(body) if kept is None else kept
-                yield Proved(sequence=sequence, priority=priority, body_hash=digest, link=head)
+            for sequence, priority, kept, head, body, folded in rows:
+                yield Proved(
+                    sequence=sequence,
+                    priority=priority,
+                    body_hash=chain.body_hash(body) if kept is None else kept,
+                    link=head,
+                    folded=folded,
+                )
 
     @contextmanager
     def _transaction(self, doing: str) -> Iterator[None]:
@@ -387,4 +393,6 @@ class Journal:
             except BaseException:
                 with suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
+                    if self._marks.stale:
+                        self._marks.load(self._first)
                 raise

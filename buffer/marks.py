@@ -14,6 +14,9 @@ from buffer.unsent import Span, Unsent
 SAVE_EVERY = 4096
 """Records after which counters are saved; about as many are read again when opening."""
 
+WEIGHT = 100
+"""Bytes that a record takes beside its body, about."""
+
 Spans = dict[int, tuple[Span, ...]]
 """What is unsent, by priority; a priority with nothing unsent is left out."""
 
@@ -41,6 +44,10 @@ class Marks:
         """The last sequence of each kind."""
         self.evicted = 0
         """How many records have lost their body."""
+        self.weight = [0] * len(PRIORITIES)
+        """Bytes that the kept records take, about, by priority."""
+        self.stale = False
+        """Whether records were evicted that the counters on disk still count."""
 
     def start(self, before: int) -> None:
         """Begin a file whose first record comes after `before`."""
@@ -48,23 +55,26 @@ class Marks:
 
     def load(self, first: int) -> None:
         """Read the marks of a file whose first record is `first`."""
+        self.stale = False
         counters: dict[str, int] = dict(self._db.execute("SELECT name, value FROM counters"))
         counted = counters.get("through", first - 1)
         self.evicted = counters.get("evicted", 0)
         self.published = [counters.get(f"published.{p}") for p in PRIORITIES]
+        self.weight = [counters.get(f"weight.{p}", 0) for p in PRIORITIES]
         self.latest = {k: counters[f"latest.{k}"] for k in Kind if f"latest.{k}" in counters}
         spans = [self._stored(priority) for priority in PRIORITIES]
         self._saved = Saved(tuple({s.first: s for s in stored} for stored in spans), counted)
         through = [stored[-1].last if stored else first - 1 for stored in spans]
         full = [[span for span in stored if span.count] for stored in spans]
         self.unsent = [Unsent(f, sealed=len(f) < len(s)) for f, s in zip(full, spans, strict=True)]
-        for sequence, priority, kind, topic in self._db.execute(
-            "SELECT sequence, priority, kind, topic FROM records WHERE sequence > ?"
+        for sequence, priority, kind, topic, size in self._db.execute(
+            "SELECT sequence, priority, kind, topic, length(body) FROM records WHERE sequence > ?"
             " ORDER BY sequence",
             (min(counted, *through),),
         ):
             if sequence > counted:
                 self.latest[KINDS[kind]] = sequence
+                self.weight[priority] += size + WEIGHT
                 if topic is not None:
                     self.published[priority] = sequence
             if sequence > through[priority] and topic is not None:
@@ -73,6 +83,7 @@ class Marks:
     def note(self, record: Record) -> None:
         """Take in a record that was just committed."""
         self.latest[record.kind] = record.sequence
+        self.weight[record.priority] += len(record.body) + WEIGHT
         if record.topic is not None:
             self.published[record.priority] = record.sequence
             self.unsent[record.priority].add(record.sequence)
@@ -104,6 +115,7 @@ class Marks:
             return Saved(spans, self._saved.counted)
         values: dict[str, int] = {"through": head, "evicted": self.evicted}
         values |= {f"published.{p}": n for p, n in enumerate(self.published) if n is not None}
+        values |= {f"weight.{p}": n for p, n in enumerate(self.weight)}
         values |= {f"latest.{kind}": n for kind, n in self.latest.items()}
         self._db.executemany("INSERT OR REPLACE INTO counters VALUES (?, ?)", values.items())
         return Saved(spans, head)
@@ -111,6 +123,7 @@ class Marks:
     def committed(self, saved: Saved) -> None:
         """Take note that `saved` is on disk."""
         self._saved = saved
+        self.stale = False
 
     def _stored(self, priority: int) -> list[Span]:
         rows = self._db.execute(

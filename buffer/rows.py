@@ -9,6 +9,12 @@ KINDS = tuple(Kind)
 """A kind's place here is its number on disk (schema/0001_journal.sql)."""
 _NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
 COLUMNS = "sequence, priority, kind, topic, previous, id, link, body"
+PROOF = """
+SELECT sequence, priority, NULL, link, body, 0 FROM records WHERE sequence BETWEEN ? AND ?
+UNION ALL SELECT sequence, priority, hash, NULL, NULL, 0 FROM evicted WHERE sequence BETWEEN ? AND ?
+UNION ALL SELECT first, 0, x'', link, NULL, last - first FROM folded WHERE first BETWEEN ? AND ?
+ORDER BY 1"""
+"""What the chain needs of the records in a range, given three times."""
 _HEX_DIGITS = 32
 
 Row = tuple[int, int, int, int | None, int | None, bytes | str, bytes, bytes]

@@ -89,6 +89,7 @@ class Writer:
         *,
         max_wait: float = 0.1,
         limit: int = 20_000,
+        max_size: int | None = None,
         opening: Callable[[Opening], Draft] = plain_opening,
         gap: Callable[[Gap], Draft] = plain_gap,
         observe_commit: Callable[[float, int], None] = lambda _seconds, _records: None,
@@ -98,15 +99,17 @@ class Writer:
         Never fails for the disk's sake: while the journal cannot be opened or written, up to
         `limit` records are kept in memory, the highest priorities longest, and it is tried again
         twice a second. `max_wait` in seconds is how long operations and telemetry may wait for
-        each other.
-        `opening` and `gap` make the records that the journal writes of itself.
+        each other. `max_size` is the most bytes the journal may take. `opening` and `gap` make the
+        records that the journal writes of itself.
         `observe_commit(seconds, records)` is called on the loop after each commit of records.
         """
         writer = cls(
             path,
             policy=CommitPolicy(max_wait),
             limit=limit,
-            open_journal=lambda distrust: Journal.open(path, distrust=distrust, opening=opening),
+            open_journal=lambda distrust: Journal.open(
+                path, distrust=distrust, max_size=max_size, opening=opening, gap=gap
+            ),
             gap=gap,
             observe_commit=observe_commit,
         )

@@ -30,6 +30,13 @@ CREATE TABLE evicted (
   hash BLOB NOT NULL         -- SHA-256 of the body
 );
 
+-- Runs of evicted records whose hashes are gone too: the link of the last stands for all of them.
+CREATE TABLE folded (
+  first INTEGER PRIMARY KEY,
+  last INTEGER NOT NULL,
+  link BLOB NOT NULL
+);
+
 -- Which published records the broker has not acknowledged: spans of one priority each.
 -- The last span of a priority is open: what came after `last` belongs to it.
 CREATE TABLE unsent (

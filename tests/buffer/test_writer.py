@@ -207,6 +207,37 @@ def test_keeping_never_waits_for_a_disk_that_hangs(tmp_path: Path) -> None:
     assert asyncio.run(main()) < 1.0
 
 
+def test_a_newer_file_is_left_alone_and_the_house_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with Journal.open(path) as journal:
+        journal._db.execute("PRAGMA user_version = 99")
+    before = path.read_bytes()
+
+    async def main() -> str | None:
+        async with Writer.open(path) as writer:
+            writer.keep(draft())
+            with pytest.raises(JournalError, match="schema 99"):
+                await writer.call(lambda journal: journal.head)
+            return writer.stats.error
+
+    assert "schema 99" in (asyncio.run(main()) or "")
+    assert path.read_bytes() == before
+
+
+def test_the_size_given_is_kept_to(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+
+    async def main() -> None:
+        async with Writer.open(path, max_size=1 << 20) as writer:
+            for d in numbered(6000):
+                writer.keep(draft(d.priority, d.body.ljust(300)))
+            await writer.flush()
+
+    asyncio.run(main())
+    assert path.stat().st_size < 1 << 20
+    assert bodies(path)[-1].strip() == b"5999"
+
+
 def limit_pages(journal: Journal, pages: int) -> None:
     journal._db.execute(f"PRAGMA max_page_count = {pages}")
 
