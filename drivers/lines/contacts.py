@@ -177,7 +177,7 @@ class _Following:
         self._logic = logic
         self._emit = emit
         self._trusted: set[str] = set()
-        self._faulty: dict[str, str] = {}
+        self._faulty: set[str] = set()
         self._unread_until: float | None = None
         self._unread: dict[str, Change] = {}
 
@@ -213,7 +213,8 @@ class _Following:
             await self._say(self._logic.changed(name, change))
         else:
             self._trusted.add(name)
-            if self._faulty.pop(name, None) is not None:
+            if name in self._faulty:
+                self._faulty.discard(name)
                 await self._emit(InputRestored(input=name))
             if values := self._logic.found(name, change):
                 await self._emit(StateKnown(values=dict(values)))
@@ -229,10 +230,9 @@ class _Following:
             await self._say(self._logic.advance(deadline))
 
     async def _fault(self, name: str, reason: str) -> None:
+        self._faulty.add(name)
         affects = self._logic.lost(name)
-        if self._faulty.get(name) != reason:
-            self._faulty[name] = reason
-            await self._emit(InputFault(input=name, reason=reason, affects=affects))
+        await self._emit(InputFault(input=name, reason=reason, affects=affects))
 
     async def _say(self, signals: Sequence[Signal]) -> None:
         for signal in signals:

@@ -119,7 +119,7 @@ class Panel:
     def _over(self, state: str, meaning: Meaning, record: str) -> Sequence[Signal]:
         """A point is normal again; the state is so only if no other point is known to be off."""
         known, point = self._points[state], _point(meaning, record)
-        if not known or point not in known:
+        if not known:
             return [FireNotice(text=record)]
         known.discard(point)
         if self._reset_over is not None:

@@ -109,6 +109,27 @@ def test_a_slow_module_is_no_mismatch() -> None:
     assert virtual_time.run(main()) == [(3.001, OutputOn())]
 
 
+def test_while_a_write_is_on_its_way_nothing_is_a_mismatch() -> None:
+    async def main() -> Said:
+        async with watching(Siren(output=OUTPUT), do0=False) as siren:
+            siren.take()
+            siren.house.output("m.do0").delay = 3.0
+            writing = asyncio.create_task(siren.driver.perform(Sound()))
+            await asyncio.sleep(1)
+            siren.house.set("m.do0", True)
+            await asyncio.sleep(0.1)
+            siren.house.set("m.do0", False)
+            await writing
+            await asyncio.sleep(10)
+            return siren.said
+
+    assert virtual_time.run(main()) == [
+        (1.001, OutputOn()),
+        (1.101, OutputOff()),
+        (3.001, OutputOn()),
+    ]
+
+
 def test_a_refused_write_is_a_failed_command() -> None:
     async def main() -> None:
         async with watching(Siren(output=OUTPUT), do0=False) as siren:
