@@ -23,6 +23,8 @@ from rules.trigger_facts import Cell, Context, HoldCell
 from rules.triggers import facts_of
 
 ACKNOWLEDGED = "incident.acknowledged"
+VERSION = 1
+"""Of what `save` returns; another is not read."""
 
 
 class Engine:
@@ -137,6 +139,7 @@ class Engine:
             for d in self._deadlines
         ]
         return {
+            "version": VERSION,
             "tick": self._tick if self._tick > float("-inf") else None,
             "arrivals": self._context.arrivals,
             "states": self.states.save(),
@@ -148,8 +151,10 @@ class Engine:
         """Go on from what `save` returned; call it on a new engine, before anything else.
 
         A rule whose hash changed starts fresh: its holds count from now. Returns the end of
-        every lease whose rule is gone or changed.
+        every lease whose rule is gone or changed. What another version saved is left alone.
         """
+        if saved.get("version") != VERSION:
+            return []
         self._tick = saved["tick"] if saved["tick"] is not None else self._tick
         self._context.arrivals = saved["arrivals"]
         self.states.restore(saved["states"])

@@ -430,6 +430,13 @@ def test_a_rule_that_changed_starts_fresh_and_its_lease_is_over() -> None:
     assert told(fresh.feed(said(6, "eas_front", "eas.alarm"))) == ["6 r fired"]
 
 
+def test_what_another_version_saved_is_left_alone() -> None:
+    one = engine(rule(ALARM))
+    fresh, ended = restored({**one.save(), "version": 0, "states": None}, rule(ALARM))
+    assert ended == []
+    assert told(fresh.feed(said(6, "eas_front", "eas.alarm"))) == ["6 r fired"]
+
+
 def test_a_fresh_rule_holds_from_when_it_was_loaded() -> None:
     one = engine()
     play(one, said(0, "door_back", "door.opened"), until=100)

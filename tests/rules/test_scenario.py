@@ -224,6 +224,41 @@ rules:
     assert played(rules, test) == []
 
 
+@pytest.mark.parametrize(
+    ("minutes", "expected"), [(20, "[{at: 20m, send: pager_manager}]"), (21, "[]")]
+)
+def test_a_daily_moment_in_a_restart_is_late_for_a_quarter_of_an_hour(
+    minutes: int, expected: str
+) -> None:
+    rules = """
+rules:
+  check:
+    when: {daily: "12:05"}
+    do: [{send: pager_manager, text: "check"}]
+"""
+    test = f"""
+    given: {{now: "2026-11-20T12:00:00"}}
+    timeline: [{{at: 0s, restart: {minutes}m}}]
+    expect: {expected}
+    """
+    assert played(rules, test) == []
+
+
+def test_the_latch_outlives_a_restart() -> None:
+    test = """
+    timeline:
+      - {at: 0s, panic_till: button.pressed}
+      - {at: 10s, restart: 3h}
+      - {at: 4h, eas_front: eas.alarm}
+    expect:
+      - {at: 0s, rule: gas, evacuate: gas}
+      - {at: 0s, rule: away, send: pager_manager}
+      - {at: 4h, rule: theft, sound: siren_front}
+      - {at: 4h, rule: refused, send: pager_manager}
+    """
+    assert played(EVACUATES, test) == []
+
+
 FAILS = """
 rules:
   loud:
