@@ -33,7 +33,7 @@ def test_an_output_is_written_only_while_it_can_be_read_back() -> None:
     async def main() -> None:
         house = MemoryHouse()
         output = house.output("m.do0")
-        with pytest.raises(CommandFailed, match="m.do0: not read yet"):
+        with pytest.raises(CommandFailed, match=r"m\.do0: not read yet"):
             await output.write(on=True)
         house.set("m.do0", False)
         await output.write(on=True)
