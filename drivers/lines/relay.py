@@ -85,12 +85,15 @@ class Relay:
 
     async def _until_readable(self, news: Watch) -> None:
         deadline = asyncio.get_running_loop().time() + FIRST_READ
-        while self._line.reading.quality is not Quality.good:
+        while not self._readable():
             await _next(news, None if self._said_lost else deadline)
-            if not self._said_lost and self._line.reading.quality is not Quality.good:
+            if not self._said_lost and not self._readable():
                 self._lost(self._line.reading)
         while news.get_nowait() is not None:
             pass
+
+    def _readable(self) -> bool:
+        return self._line.reading.quality is Quality.good
 
     def _lost(self, reading: Reading) -> None:
         self._said_lost = True
