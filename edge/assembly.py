@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from buffer.writer import Writer
 from drivers.contract import Driver
-from drivers.event import SITE
 from edge.clock import Clock
 from edge.cloud import Cloud
 from edge.config.model import Configuration
@@ -80,7 +79,9 @@ def assemble(
         ).observe(took),
         failed=lambda given: metrics.failed.labels(given.device, given.command.kind).inc(),
     )
-    cloud = Cloud(site, writer, encoder, decider.engine.states, [SITE, *modules, *devices])
+    cloud = Cloud(
+        site, writer, encoder, speaker, clock, decider.engine.states, [*modules, *devices]
+    )
     pipeline = Pipeline(
         inbox=inbox,
         decider=decider,

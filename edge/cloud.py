@@ -3,46 +3,169 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 from collections.abc import Iterable
+from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
+from buffer.message import Message, Refused
+from buffer.record import Record
+from buffer.stat import Stat
+from buffer.storage import JournalError
+from buffer.uplink import Uplink
 from buffer.writer import Writer
-from edge.config.model import Site
-from edge.encode import Encoder
+from drivers.event import SITE
+from drivers.priorities import Priority
+from edge.clock import Clock
+from edge.config.model import Mqtt, Site
+from edge.encode import Encoder, message_of, utc
+from edge.speaker import Speaker
+from edge.version import VERSION
 from rules.states import States
+
+log = logging.getLogger(__name__)
+
+ANCHOR_EVERY = 60.0
+REFUSED_EVERY = 60.0
+"""Seconds in which refusals by the broker are said at most once."""
 
 
 class Cloud:
     """Forwards the journal when site.yaml names a broker; without one everything is kept."""
 
     def __init__(
-        self, site: Site, writer: Writer, encoder: Encoder, states: States, devices: Iterable[str]
+        self,
+        site: Site,
+        writer: Writer,
+        encoder: Encoder,
+        speaker: Speaker,
+        clock: Clock,
+        states: States,
+        devices: Iterable[str],
     ) -> None:
         self._site, self._writer, self._encoder = site, writer, encoder
+        self._speaker, self._clock = speaker, clock
         self._states, self._devices = states, tuple(devices)
+        self._began = utc(clock.now())
+        self._refused_at = float("-inf")
+        self._stat: Stat | None = None
+        self._uplink = self._made(site.mqtt) if site.mqtt is not None else None
+
+    def _made(self, mqtt: Mqtt) -> Uplink:
+        from buffer.mqtt import Endpoint, connector
+
+        endpoint = Endpoint(
+            url=mqtt.url,
+            client_id=f"storewarden-{self._site.site}",
+            username=mqtt.username,
+            password=mqtt.password.reveal() if mqtt.password else None,
+            ca=str(mqtt.ca) if mqtt.ca else None,
+            cert=str(mqtt.cert) if mqtt.cert else None,
+            key=str(mqtt.key) if mqtt.key else None,
+            will=self._status("offline", reason="the link was lost"),
+        )
+        return Uplink(
+            self._writer,
+            connector(endpoint),
+            lambda record, replayed: message_of(record, self._site.site, replayed=replayed),
+            birth=lambda: (self._status("online"),),
+            farewell=lambda: (self._status("offline", reason="stopped"),),
+            window=mqtt.window,
+            drain_rate=mqtt.drain_rate,
+            on_refused=self._refused,
+            on_link=self._linked,
+        )
+
+    def _status(self, state: str, **more: str) -> Message:
+        told = {
+            "state": state,
+            "since": utc(self._clock.now()),
+            "started": self._began,
+            "site": self._site.site,
+            "version": VERSION,
+            "config": self._encoder.config,
+            **more,
+        }
+        payload = json.dumps(told).encode()
+        return Message(topic=self._encoder.status_topic, payload=payload, retain=True)
+
+    def _refused(self, record: Record, reason: Refused) -> None:
+        now = self._clock.tick()
+        if now - self._refused_at >= REFUSED_EVERY:
+            self._refused_at = now
+            fields = {"topic": record.topic, "reason": reason.reason}
+            self._speaker.site("uplink.refused", Priority.operations, fields)
+
+    def _linked(self, reason: str | None) -> None:
+        if reason is None:
+            self._speaker.site("uplink.connected")
+            return
+        self._speaker.site("uplink.disconnected", fields={"reason": reason})
 
     def publish_state(self, device: str) -> None:
         """Publish the retained states of `device`, now or at the next connection."""
+        if self._uplink is None:
+            return
+        now, tick = self._clock.now(), self._clock.tick()
+        told = {
+            name: {"value": value, "since": utc(now - _ago(tick - since))}
+            for name, (value, since) in self._states.all().get(device, {}).items()
+        }
+        topic = self._encoder.state_topic(device)
+        self._uplink.publish_state(topic, json.dumps(told).encode())
 
     async def run(self) -> None:
-        """Forward until cancelled."""
-        await asyncio.Event().wait()
+        """Forward until cancelled; anchor the chain each minute."""
+        if self._uplink is None:
+            while True:
+                await self._look()
+                await asyncio.sleep(ANCHOR_EVERY)
+        for device in (SITE, *self._devices):
+            self.publish_state(device)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._uplink.run(), name="uplink")
+            group.create_task(self._anchors(self._uplink), name="anchor")
+
+    async def _anchors(self, uplink: Uplink) -> None:
+        while True:
+            await self._look()
+            if (stat := self._stat) is not None:
+                told = {"journal": stat.journal, "sequence": str(stat.last), "link": stat.link}
+                anchor = json.dumps(told | {"at": utc(self._clock.now())}).encode()
+                uplink.publish_state(self._encoder.anchor_topic, anchor)
+                log.debug("anchor: sequence %d, link %s", stat.last, stat.link)
+            await asyncio.sleep(ANCHOR_EVERY)
+
+    async def _look(self) -> None:
+        with suppress(JournalError):
+            self._stat = await self._writer.call(lambda journal: journal.stat())
 
     def status(self) -> dict[str, Any]:
         """Return how the link is."""
+        if self._uplink is None:
+            nothing = {"connected": False, "error": None, "backlog": 0, "oldest_unsent": 0.0}
+            return {"configured": False, **nothing, "published": 0, "refused": 0}
+        stats = self._uplink.stats
         return {
-            "configured": self._site.mqtt is not None,
-            "connected": False,
-            "backlog": 0,
-            "oldest_unsent": 0.0,
-            "published": 0,
+            "configured": True,
+            "connected": stats.connected,
+            "error": stats.error,
+            "backlog": stats.live + stats.backlog,
+            "oldest_unsent": round(stats.oldest_unsent, 3),
+            "published": stats.published,
+            "refused": stats.refused,
         }
 
     def records(self) -> int:
-        return 0
+        """Return how many records the journal held a minute ago at most."""
+        return self._stat.records if self._stat else 0
 
     def bytes(self) -> int:
-        return 0
+        """Return how many bytes the journal took a minute ago at most."""
+        return self._stat.bytes if self._stat else 0
 
-    def dropped(self) -> dict[tuple[str, ...], float]:
-        return {}
+
+def _ago(seconds: float) -> timedelta:
+    return timedelta(seconds=max(seconds, 0.0))

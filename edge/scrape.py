@@ -21,9 +21,9 @@ def _read(parts: Parts) -> Iterator[Metric]:
     stats, uplink = parts.writer.stats, parts.cloud.status()
     yield gauge("journal_records", "Records in the journal.", parts.cloud.records())
     yield gauge("journal_bytes", "Bytes of the journal on disk.", parts.cloud.bytes())
-    dropped = {
+    dropped: dict[tuple[str, ...], float] = {
         (Priority(p).name, "disk"): float(count) for p, count in enumerate(stats.lost)
-    } | parts.cloud.dropped()
+    }
     yield counter(
         "journal_dropped", "Unsent records that were lost.", dropped, "priority", "reason"
     )
