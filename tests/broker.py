@@ -16,6 +16,9 @@ import aiomqtt
 START_LIMIT = 20.0
 """Seconds in which mosquitto must say that it runs, on however busy a machine."""
 
+STOP_LIMIT = 2.0
+"""Seconds in which it must end when told to; then it is killed."""
+
 
 def mosquitto() -> str | None:
     """Return the path of the mosquitto program, or None where it is not installed."""
@@ -199,7 +202,12 @@ class Broker:
         if process is None or reader is None:
             return
         how(process)
-        process.wait()
+        try:
+            process.wait(STOP_LIMIT)
+        except subprocess.TimeoutExpired:
+            # A mosquitto that has only just started forgets that it was told to stop.
+            process.kill()
+            process.wait()
         reader.join()
         assert process.stderr is not None
         process.stderr.close()
