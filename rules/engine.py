@@ -101,6 +101,8 @@ class Engine:
             seen = [(c.role, o) for c in some for o in c.see(event, changes)]
             if seen:
                 decisions += machine.report(machine.step(seen))
+        decisions += self._context.missed
+        self._context.missed.clear()
         if event.device == SITE and event.kind == ACKNOWLEDGED:
             for run in self._acknowledging.get(str(event.fields.get("name")), ()):
                 run.acknowledged(event.tick)

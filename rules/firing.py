@@ -45,10 +45,6 @@ class _Until:
         return self.member in ("", member) or member not in self.members
 
 
-def _order(until: _Until) -> tuple[float, int]:
-    return until.order
-
-
 class RuleRun:
     """A rule with everything that it waits for."""
 
@@ -69,6 +65,8 @@ class RuleRun:
                 for n, t in enumerate(rule.when)
             ),
         ]
+        for trigger in self.triggers[len(rule.until) :]:
+            trigger.tell_near_misses()
         self._cooling: dict[str, Deadline] = {}
         self._leases: dict[LeaseKey, _Lease] = {}
         self._escalations: list[Deadline] = []
@@ -139,14 +137,12 @@ class RuleRun:
     def _fire(self, actions: tuple[Action, ...], done: Completion, *, step: int) -> list[Decision]:
         orders: list[Order] = []
         ended: list[Decision] = []
-        at_once: list[Decision] = []
         for action in actions:
             for device in self._devices(action, done.event):
                 order = self._order(action, device, done)
                 orders.append(order)
                 if order.holds:
                     ended += self._hold(order, action, done)
-                    at_once += self._ended_already((done.member, device, order.command.kind))
                 elif isinstance(order.command, RecordClip):
                     self._recording[done.member, device] = done.tick + order.command.duration
         fired = Fired(
@@ -159,7 +155,7 @@ class RuleRun:
             shadow=self.shadow,
             step=step,
         )
-        return [*ended, fired, *at_once]
+        return [*ended, fired]
 
     @property
     def shadow(self) -> bool:
@@ -200,32 +196,52 @@ class RuleRun:
     def _hold(self, order: Order, action: Action, done: Completion) -> list[Decision]:
         """Take or renew a lease; say the end of an old one that had come before."""
         key = (done.member, order.device, order.command.kind)
-        ended = self._over_before(key, done.tick)
+        ended = self._over_before(key, done.order)
         old = self._leases.pop(key, None)
         if old is not None and old.deadline is not None:
             self.context.deadlines.cancel(old.deadline)
-        deadline = None
+        due, number, because = None, 2 * BEFORE_EVENTS, "for"
         if order.lasts is not None:
-            because = "for" if action.lasts is not None and order.lasts == action.lasts else "limit"
+            due = done.tick + order.lasts
+            because = "for" if order.lasts == action.lasts else "limit"
+        until = action.lasts is None and bool(self.rule.until)
+        came = self._came_already(done) if until else None
+        if came is not None and (due is None or came[0] < due):
+            due, number, because = *came, "until"
+        deadline = None
+        if due is not None:
             info = {
                 "what": "lease",
                 "device": order.device,
                 "command": order.command.kind,
                 "because": because,
+                "number": number,
             }
-            deadline = self._add(done.tick + order.lasts, done, info)
-        until = action.lasts is None and bool(self.rule.until)
+            deadline = self._add(due, done, info)
         self._leases[key] = _Lease(done.order, until, deadline)
         return ended
 
-    def _over_before(self, key: LeaseKey, tick: float) -> list[Decision]:
-        """End a lease whose own end had come at `tick`, at that end."""
+    def _came_already(self, done: Completion) -> tuple[float, int] | None:
+        """Return where `until` was complete first after a firing that fell due late."""
+        came = [
+            until.order
+            for some in self._untils.values()
+            for until in some
+            if until.order > done.order and until.means(done.member)
+        ]
+        return min(came, default=None)
+
+    def _over_before(self, key: LeaseKey, order: tuple[float, int]) -> list[Decision]:
+        """End a lease whose own end had come before `order`, at that end."""
         lease = self._leases.get(key)
-        if lease is None or lease.deadline is None or lease.deadline.tick > tick:
+        if lease is None or lease.deadline is None:
             return []
-        self.context.deadlines.cancel(lease.deadline)
+        deadline = lease.deadline
+        if (deadline.tick, deadline.info["number"]) > order:
+            return []
+        self.context.deadlines.cancel(deadline)
         del self._leases[key]
-        return [self._ended(key, lease.deadline.tick, lease.deadline.info["because"])]
+        return [self._ended(key, deadline.tick, deadline.info["because"])]
 
     def _ended(self, key: LeaseKey, tick: float, because: Any) -> Ended:
         member, device, command = key
@@ -260,26 +276,18 @@ class RuleRun:
         lease = self._leases[key]
         if not (lease.until and until.order > lease.start and until.means(key[0])):
             return []
-        if over := self._over_before(key, until.order[0]):
+        if over := self._over_before(key, until.order):
             return over
         del self._leases[key]
         if lease.deadline is not None:
             self.context.deadlines.cancel(lease.deadline)
         return [self._ended(key, until.order[0], "until")]
 
-    def _ended_already(self, key: LeaseKey) -> list[Decision]:
-        """End a lease that fell due late, after its `until` had come."""
-        untils = sorted((u for some in self._untils.values() for u in some), key=_order)
-        for until in untils:
-            if over := self._end_by(key, until):
-                return over
-        return []
-
     def give_up(self, tick: float) -> list[Decision]:
         """End every lease at `tick`: the rule is gone, or it did not outlive a restart."""
         found: list[Decision] = []
         for key in list(self._leases):
-            over = self._over_before(key, tick)
+            over = self._over_before(key, (tick, 0))
             if not over:
                 lease = self._leases.pop(key)
                 if lease.deadline is not None:

@@ -22,5 +22,9 @@ def cooling(seconds: float) -> str:
     return f"cooldown for {seconds:g} s more"
 
 
+def cut_short(held: float, wanted: float) -> str:
+    return f"held {held:g} s of {wanted:g} s"
+
+
 def blind(device: str) -> str:
     return f"{device} could not be heard meanwhile"

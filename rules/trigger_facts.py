@@ -8,9 +8,9 @@ from typing import Any, Literal, Protocol
 
 from drivers.event import Event
 from drivers.signals import UNKNOWN
-from rules import event_json
+from rules import event_json, reasons
 from rules.deadlines import Deadline, Deadlines
-from rules.model import Answer, Decision, Fact
+from rules.model import Answer, Decision, Fact, NotFired
 from rules.states import Change, States
 
 BEFORE_EVENTS = -(2**52)
@@ -25,6 +25,8 @@ class Context:
     deadlines: Deadlines
     arrivals: int = 0
     """Events so far; the order among equal ticks."""
+    missed: list[NotFired] = field(default_factory=list)
+    """Rules that nearly fired on the event that is being fed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,8 @@ class HoldCell(Cell):
     ) -> None:
         super().__init__(fact, role, rule, path, machine, context)
         self._holds: dict[str, _Hold] = {}
+        self.alone = False
+        """Whether it is the whole trigger of a firing, so that a hold cut short is a near miss."""
 
     def pairs(self) -> list[tuple[str, str]]:
         holding = self.fact.holding
@@ -182,7 +186,7 @@ class HoldCell(Cell):
         reads = self.fact.holding.reads if self.fact.holding else frozenset()
         if any((c.device, c.state) in reads for c in changes):
             for key, hold in list(self._holds.items()):
-                self._ask(hold, event.tick)
+                self._ask(key, hold, event.tick)
                 found += self._arm(key, hold, event.tick)
         return found
 
@@ -202,17 +206,19 @@ class HoldCell(Cell):
                 if not matches(self.fact, event):
                     return []
                 hold = self._holds[key] = _Hold(event.tick, self.context.arrivals, event)
-                self._ask(hold, event.tick)
+                self._ask(key, hold, event.tick)
             hold.known = True
             return self._arm(key, hold, event.tick)
         if hold is not None:
+            if level == "out":
+                self._miss(key, hold, event.tick)
             self._stop(hold, event.tick)
             hold.known = False
             if level == "out":
                 del self._holds[key]
         return []
 
-    def _ask(self, hold: _Hold, tick: float) -> None:
+    def _ask(self, key: str, hold: _Hold, tick: float) -> None:
         """Ask `while` anew."""
         condition = self.fact.holding
         if condition is None:
@@ -221,10 +227,22 @@ class HoldCell(Cell):
         if hold.answer == "yes":
             hold.yes_since = tick if hold.yes_since is None else hold.yes_since
             return
+        if hold.answer == "no":
+            self._miss(key, hold, tick)
         self._stop(hold, tick)
         if hold.answer == "no":
             hold.yes_since = None
             hold.over = False
+
+    def _miss(self, key: str, hold: _Hold, tick: float) -> None:
+        """Note a hold that is cut short."""
+        if not self.alone or hold.deadline is None or hold.deadline.tick <= tick:
+            return
+        wanted = self.fact.hold or 0.0
+        reason = reasons.cut_short(wanted - (hold.deadline.tick - tick), wanted)
+        self.context.missed.append(
+            NotFired(rule=self.rule, member=key, tick=tick, event=hold.event, reason=reason)
+        )
 
     def _stop(self, hold: _Hold, tick: float) -> None:
         """Take back the deadline, unless it came first."""
@@ -256,7 +274,7 @@ class HoldCell(Cell):
         hold = self._holds.get(deadline.member)
         if hold is not None and hold.deadline is deadline:
             hold.deadline = None
-            self._ask(hold, deadline.tick)
+            self._ask(deadline.member, hold, deadline.tick)
             if hold.answer != "yes":
                 return []
             hold.over = True
@@ -277,7 +295,7 @@ class HoldCell(Cell):
             entered = self._entered(key)
             if key not in self._holds and entered is not None and self._level_of(key) == "in":
                 hold = self._holds[key] = _Hold(tick, self.context.arrivals, entered)
-                self._ask(hold, tick)
+                self._ask(key, hold, tick)
                 self._arm_later(key, hold, tick)
 
     def _arm_later(self, key: str, hold: _Hold, tick: float) -> None:

@@ -52,6 +52,12 @@ class TriggerRun:
             for number, (fact, role) in enumerate(facts)
         ]
 
+    def tell_near_misses(self) -> None:
+        """Note a hold that is cut short, where it is all of the trigger."""
+        for cell in self.cells:
+            if isinstance(cell, HoldCell) and isinstance(self.machine, FactMachine):
+                cell.alone = True
+
     def clear(self) -> None:
         """Forget what waits."""
         self.machine.clear()

@@ -144,6 +144,18 @@ def test_a_door_propped_after_the_delivery_sounds_until_it_is_closed() -> None:
     assert played(CONTRACT, test) == []
 
 
+def test_a_door_closed_in_time_is_a_near_miss() -> None:
+    test = """
+    given: {now: "2026-11-20T12:00:00"}
+    timeline:
+      - {at: 0s, door_back: door.opened}
+      - {at: 119s, door_back: door.closed}
+    expect:
+      - {not_fired: {rule: delivery_door_propped, because: held 119 s of 120 s}}
+    """
+    assert played(CONTRACT, test) == []
+
+
 def test_an_open_door_can_be_given() -> None:
     test = """
     given: {now: "2026-11-20T12:00:00", states: {door_back: {contact: open}}}
