@@ -95,7 +95,7 @@ class Bus:
                 await asyncio.sleep(wait)
             answered = False
             try:
-                answer = await ask()
+                answer = await _heeding_cancellation(ask())
                 answered = True
                 return answer
             finally:
@@ -107,6 +107,19 @@ class Bus:
         """Let a late answer pass before the next request, where it could be taken for its own."""
         if self.address.rtu:
             self._quiet_until = asyncio.get_running_loop().time() + self.timeout
+
+
+async def _heeding_cancellation(asking: Awaitable[ModbusPDU]) -> ModbusPDU:
+    """Await `asking`; a cancellation in the instant of its answer is not lost.
+
+    pymodbus waits with `asyncio.wait_for`, which up to Python 3.11 returns the answer then.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    answer = await asking
+    if task and task.cancelling() > before:
+        raise asyncio.CancelledError
+    return answer
 
 
 def bus_for(address: ModbusAddress) -> Bus:
