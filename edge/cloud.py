@@ -111,7 +111,7 @@ class Cloud:
         now, tick = self._clock.now(), self._clock.tick()
         told = {
             name: {"value": value, "since": utc(now - _ago(tick - since))}
-            for name, (value, since) in self._states.all().get(device, {}).items()
+            for name, (value, since) in self._states.of(device).items()
         }
         topic = self._encoder.state_topic(device)
         self._uplink.publish_state(topic, json.dumps(told).encode())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from buffer.record import Draft
@@ -19,6 +19,9 @@ from edge.metrics import Metrics
 from edge.notify import Notify
 from edge.speaker import Speaker
 from rules.model import Fired, NotFired
+
+Done = tuple[Event | None, Event, Turn]
+"""The event (None: time alone did it), what gives the stamp, and what it led to."""
 
 IDLE = 1.0
 """Seconds after which the road turns once without an event, to show that it moves."""
@@ -60,11 +63,14 @@ class Pipeline:
         self._answers: dict[str, asyncio.Future[Turn]] = {}
 
     async def run(self) -> None:
-        """Handle events until cancelled."""
+        """Handle events until cancelled: decide, let the devices have their orders, then write."""
         while True:
             if not len(self.inbox):
                 await self._wait()
-            self.turn()
+            done = self.decide()
+            if any(turn.given for _event, _stamp, turn in done):
+                await asyncio.sleep(0)  # the devices' workers go first
+            self.write(done)
             await asyncio.sleep(0)
 
     async def _wait(self) -> None:
@@ -76,24 +82,31 @@ class Pipeline:
         except TimeoutError:
             return
 
-    def turn(self) -> None:
-        """Handle what is due, then the most urgent event if there is one."""
+    def decide(self) -> list[Done]:
+        """Decide what is due, then the most urgent event if there is one; hand the orders over."""
         if len(self.inbox):
             event = self.inbox.take()
             oldest = self.inbox.oldest_tick()
-            self._advance(event.tick if oldest is None else min(event.tick, oldest))
-            self._handle(event)
+            done = self._advance(event.tick if oldest is None else min(event.tick, oldest))
+            edge = event.kind == InputEdge.kind
+            done.append((event, event, Turn() if edge else self._given(self.decider.feed(event))))
         else:
-            self._advance(self.clock.tick())
+            done = self._advance(self.clock.tick())
         self.turned = self.clock.tick()
         beat = self.notify.watchdog_seconds / 4
         if beat and self.turned - self._fed >= beat:
             self._fed = self.turned
             self.notify.alive()
+        return done
+
+    def write(self, done: list[Done]) -> None:
+        """Journal what was decided, count it, show it, and answer who asked."""
+        for event, stamp, turn in done:
+            self._write(event, stamp, turn)
 
     def catch_up(self) -> None:
         """Carry out what fell due while nobody was there."""
-        self._advance(self.clock.tick())
+        self.write(self._advance(self.clock.tick()))
 
     async def request(self, kind: str, fields: dict[str, Any], priority: Priority) -> Turn:
         """Put a person's request into the inbox; return what it led to."""
@@ -106,38 +119,51 @@ class Pipeline:
         finally:
             del self._answers[event.id]
 
-    def _advance(self, tick: float) -> None:
+    def _advance(self, tick: float) -> list[Done]:
         due = self.decider.next_deadline()
         if due is None or due > tick:
-            return
+            return []
         stamp = self.speaker.stamp(SITE, "time", Priority.operations, {}, {})
-        turn = self.decider.advance(tick, stamp)
-        self._carry_out(stamp, turn)
+        return [(None, stamp, self._given(self.decider.advance(tick, stamp)))]
 
-    def _handle(self, event: Event) -> None:
+    def _given(self, turn: Turn) -> Turn:
+        for given in turn.given:
+            self.dispatch.give(given)
+        return turn
+
+    def _write(self, event: Event | None, stamp: Event, turn: Turn) -> None:
+        if event is not None:
+            self.keep(self.encoder.event(event))
+            self._count(event)
+        self._write_decisions(stamp, turn)
+        for given in turn.given:
+            if not given.quiet:
+                self.keep(self.encoder.order(stamp, given))
+        for refusal in turn.refused:
+            given = refusal.given
+            failed = OrderFailed(
+                command=given.command.kind, rule=given.rule, by=given.by, reason=refusal.reason
+            )
+            self.speaker.say(given.device, failed, given.priority)
+        for word in turn.said:
+            self.speaker.site(word.kind, word.priority, word.fields, word.sets)
+        for follower in self.followers:
+            follower.show(event, stamp, turn)
+        answer = self._answers.get(stamp.id)
+        if answer is not None and not answer.done():
+            answer.set_result(turn)
+
+    def _count(self, event: Event) -> None:
         self.metrics.events.labels(event.device, event.kind).inc()
         self.metrics.handled += 1
-        if event.kind == InputEdge.kind:
-            self.keep(self.encoder.event(event))
-            return
-        turn = self.decider.feed(event)
-        self._carry_out(event, turn, first=(self.encoder.event(event),))
         if event.sets:
             self.publish_state(event.device)
         if event.kind in {LinkUp.kind, LinkDown.kind}:
             self.metrics.up.labels(event.device).set(event.kind == LinkUp.kind)
         if UNKNOWN not in event.sets.values():
             self.metrics.seen.labels(event.device).set(event.at.timestamp())
-        answer = self._answers.get(event.id)
-        if answer is not None and not answer.done():
-            answer.set_result(turn)
 
-    def _carry_out(self, event: Event, turn: Turn, first: Sequence[Draft] = ()) -> None:
-        """Act first, then write."""
-        for given in turn.given:
-            self.dispatch.give(given)
-        for draft in first:
-            self.keep(draft)
+    def _write_decisions(self, event: Event, turn: Turn) -> None:
         for decision in turn.decisions:
             words = described(decision)
             if words is None:
@@ -149,16 +175,3 @@ class Pipeline:
                 self.metrics.firings += 1
             elif isinstance(decision, NotFired):
                 self.metrics.blind.labels(decision.rule).inc()
-        for given in turn.given:
-            if not given.quiet:
-                self.keep(self.encoder.order(event, given))
-        for refusal in turn.refused:
-            given = refusal.given
-            failed = OrderFailed(
-                command=given.command.kind, rule=given.rule, by=given.by, reason=refusal.reason
-            )
-            self.speaker.say(given.device, failed, given.priority)
-        for word in turn.said:
-            self.speaker.site(word.kind, word.priority, word.fields, word.sets)
-        for follower in self.followers:
-            follower.show(event if first else None, event, turn)

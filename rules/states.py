@@ -178,15 +178,16 @@ class States:
         """Return the ticks that are kept of this signal, in order."""
         return self._times.get((device, kind), [])
 
+    def of(self, device: str) -> dict[str, tuple[str, float]]:
+        """Return the states of one device: name to value and since when it is so."""
+        return {
+            state: (self._levels[device, state].value, self._levels[device, state].since)
+            for state in self._of_device.get(device, ())
+        }
+
     def all(self) -> dict[str, dict[str, tuple[str, float]]]:
         """Return device to state to value and the tick since which it is so."""
-        return {
-            device: {
-                state: (self._levels[device, state].value, self._levels[device, state].since)
-                for state in states
-            }
-            for device, states in self._of_device.items()
-        }
+        return {device: self.of(device) for device in self._of_device}
 
     def save(self) -> dict[str, Any]:
         """Return everything as JSON values."""

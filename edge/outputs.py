@@ -1,0 +1,166 @@
+"""What each output shows: its highest live lease, else its rest; and the orders that make it so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from drivers.commands import Command, Goto
+from drivers.contract import Driver
+from drivers.priorities import Priority
+from edge.dispatch import Given
+from edge.leases import Claim, Leases, Limit
+from edge.turn import Turn
+
+
+class Outputs:
+    """The leases of every device, and what each was last told to be."""
+
+    def __init__(self, devices: Mapping[str, Driver]) -> None:
+        self._devices = devices
+        self.leases = Leases({d: limit_of(driver) for d, driver in devices.items()})
+        self._shown: dict[str, Command | None] = {}
+
+    def refuses(self, given: Given, claim: Claim, local: datetime | None) -> str:
+        """Return why a lease can't be taken now, or an empty string.
+
+        `local` is the wall time at the site; None while it is not trusted.
+        """
+        if given.priority is Priority.life_safety:
+            return ""
+        quiet = getattr(self._devices.get(given.device), "quiet", None)
+        if quiet and local is not None and within(quiet, local):
+            return f"quiet from {quiet.replace('-', ' to ')}"
+        return self.leases.refuses(claim, given.tick)
+
+    def take(self, turn: Turn, claim: Claim) -> None:
+        """Take or renew a lease, and show it if it is the highest."""
+        self.leases.take(claim)
+        self._show(turn, claim, claim.taken)
+
+    def end(self, turn: Turn, claim: Claim, tick: float) -> None:
+        """Show what is left after `claim` has ended."""
+        self._show(turn, claim, tick)
+
+    def quell(self, turn: Turn, given: Given) -> str:
+        """End the leases that the command ends and show what is left.
+
+        Returns who still holds the output above the command, or an empty string.
+        """
+        device, ends = given.device, given.command.ends
+        self.leases.quell(device, ends, given.priority, given.tick)
+        live = self.leases.showing(device)
+        if live is None:
+            self._shown[device] = given.command
+            turn.given.append(_lasting(given.command, given, given.tick))
+            return ""
+        self._show(turn, live, given.tick)
+        if live.command.kind not in ends:
+            return ""
+        holder = live.rule and f"rule {live.rule}"
+        return f"{holder or live.by} holds it at {live.priority.name}"
+
+    def assert_now(self, turn: Turn, device: str, tick: float) -> None:
+        """Write at start and at each new link: the highest live lease, else what at_start says."""
+        live = self.leases.showing(device)
+        command = live.command if live else self._devices[device].at_start()
+        self._shown[device] = command
+        if command is not None:
+            found = _of(live, device, command, "start", tick)
+            turn.given.append(found)
+
+    def again(self, turn: Turn, device: str, tick: float) -> None:
+        """Write once more what the output should show: it does not read back so."""
+        command = self._shown.get(device)
+        if command is not None:
+            turn.given.append(_of(self.leases.showing(device), device, command, "rest", tick))
+
+    def _show(self, turn: Turn, because: Claim, tick: float) -> None:
+        """Give the device what its highest live lease says, else its rest, if that is new."""
+        device = because.device
+        live, driver = self.leases.showing(device), self._devices.get(device)
+        command = live.command if live else driver.rest() if driver else None
+        renewed = isinstance(command, Goto) and live is because  # the camera may have been turned
+        if self._shown.get(device) == command and not renewed:
+            return
+        self._shown[device] = command
+        if command is not None:
+            found = _of(live, device, command, "rest", tick)
+            turn.given.append(found if live else _lasting(command, found, tick, because.priority))
+
+    def forget_shown(self) -> None:
+        """After a restart nobody knows what the outputs show."""
+        self._shown.clear()
+
+    def save(self) -> dict[str, Any]:
+        """Return the leases as JSON values."""
+        return self.leases.save()
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Take what `save` returned, of this or an earlier configuration."""
+        self.leases.restore(saved, known=self._accepts)
+
+    def _accepts(self, device: str, command: type[Command]) -> bool:
+        driver = self._devices.get(device)
+        return driver is not None and command in driver.accepts
+
+
+def _of(live: Claim | None, device: str, command: Command, else_by: Any, tick: float) -> Given:
+    if live is None:
+        return Given(
+            device=device,
+            command=command,
+            by=else_by,
+            priority=Priority.operations,
+            lasting=True,
+            tick=tick,
+            quiet=else_by == "start",
+        )
+    return Given(
+        device=device,
+        command=command,
+        by=live.by,
+        priority=live.priority,
+        rule=live.rule,
+        lasting=True,
+        tick=tick,
+    )
+
+
+def _lasting(
+    command: Command, given: Given, tick: float, priority: Priority | None = None
+) -> Given:
+    return Given(
+        device=given.device,
+        command=command,
+        by=given.by,
+        priority=given.priority if priority is None else priority,
+        rule=given.rule,
+        lasting=True,
+        tick=tick,
+    )
+
+
+def limit_of(driver: Driver) -> Limit:
+    """Return what `max_on` and `max_per_hour` of an output allow."""
+    return Limit(
+        at_a_time=getattr(driver, "max_on", None), in_an_hour=getattr(driver, "max_per_hour", None)
+    )
+
+
+def within(times: str, local: datetime) -> bool:
+    """Return whether `local` lies in a range like `22:00-07:00`."""
+    start, _, end = times.partition("-")
+    now = f"{local:%H:%M}"
+    return start <= now < end if start < end else now >= start or now < end
+
+
+def owner_of(rule: str, member: str) -> str:
+    """Return the owner of a rule's leases for one member."""
+    return f"{rule}/{member}"
+
+
+def ending(claims: Iterable[Claim], by: str) -> list[Claim]:
+    """Return the claims of one kind of owner."""
+    return [c for c in claims if c.by == by]
