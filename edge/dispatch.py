@@ -120,6 +120,8 @@ class Dispatch:
             if given is None:
                 continue
             done = await self._perform(desk, given)
+            if cancelled():
+                raise asyncio.CancelledError  # the driver, or a library below it, has swallowed it
             if not given.lasting:
                 continue
             if done and desk.lasting is given:

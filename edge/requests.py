@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 from drivers.commands import BY_KIND, Command
@@ -22,6 +23,8 @@ MOVING_WITHIN = 5.0
 TAIL = 1000
 """Lines that may wait for a slow reader of `tail`; older ones are dropped, counted."""
 OUTCOME_WITHIN = 20.0
+KEPT_WITHIN = 2.0
+"""Seconds that an answer waits for the journal at most: a broken disk stops no person."""
 
 
 async def serving(parts: Parts) -> None:
@@ -184,7 +187,7 @@ class Desk:
         self._parts.pipeline.followers.append(outcome)
         try:
             priority = Priority[fields.get("priority", "operations")]
-            turn = await self._parts.pipeline.request(PERSON, fields, priority)
+            turn = await self._asked(PERSON, fields, priority)
             if turn.answer:
                 raise Refused(f"{device}: {turn.answer}")
             if not any(g.device == device for g in turn.given):
@@ -223,10 +226,18 @@ class Desk:
             "reason": _reason(request),
             "despite": list(request.get("despite") or ()),
         }
-        turn = await self._parts.pipeline.request(LATCH, fields, Priority.life_safety)
+        turn = await self._asked(LATCH, fields, Priority.life_safety)
         if turn.answer:
             raise Refused(turn.answer)
         return {"evacuation": action}
+
+    async def _asked(self, kind: str, fields: dict[str, Any], priority: Priority) -> Turn:
+        """Return what a person's request led to, once it is in the journal."""
+        turn = await self._parts.pipeline.request(kind, fields, priority)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(KEPT_WITHIN):
+                await self._parts.writer.flush()
+        return turn
 
 
 def _reason(request: Request) -> str:

@@ -42,7 +42,28 @@ def begin(parts: Parts, past: Past) -> None:
         stamp = parts.speaker.stamp(device, "daemon.started", Priority.operations, {}, lost)
         decider.unproven(stamp)
     parts.speaker.site("daemon.started", fields={"config": parts.configuration.hash})
+    _say_latch(parts)
     snapshot(parts)
+
+
+def _say_latch(parts: Parts) -> None:
+    """Say how the evacuation latch is, where the last moments before a crash left it unsaid."""
+    latch = parts.decider.evacuation
+    if latch is None:
+        return
+    drill = "yes" if latch.stage == "drill" else "no"
+    sets = {"evacuation": "yes" if latch.active else "no", "drill": drill}
+    known = parts.decider.engine.states.value(SITE, "evacuation")
+    if known == sets["evacuation"]:
+        return
+    if latch.active:
+        fields = {"cause": latch.cause, "drill": latch.stage == "drill"}
+        parts.speaker.site("evacuation.started", Priority.life_safety, fields, sets)
+    elif known == UNKNOWN:
+        parts.speaker.site("state.known", fields={"values": sets}, sets=sets)
+    else:
+        fields = {"reason": "ended just before a restart"}
+        parts.speaker.site("evacuation.ended", Priority.life_safety, fields, sets)
 
 
 def snapshot(parts: Parts) -> None:
