@@ -166,6 +166,7 @@ class Committer:
             if call.after_marks:
                 self._journal.mark_sent(self._sent)
                 self._sent = []
+                self._report(())
             answer = call.do(self._journal)
         except BaseException as error:  # noqa: BLE001  it is the caller's, whatever it is
             call.failed(error)

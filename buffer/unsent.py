@@ -69,6 +69,7 @@ class Unsent:
         if after:
             parts.append(Span(first=sequence + 1, last=span.last, count=after))
         if not after and index == len(self.spans) - 1:
-            self.sealed = bool(before)
+            # What comes next must not join what lies before a record that is gone.
+            self.sealed = True
         self.spans[index : index + 1] = parts
         return True

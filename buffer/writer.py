@@ -229,6 +229,7 @@ class Writer:
         self._lost, self._error = progress.lost, progress.error
         self._unsent, self._oldest = progress.unsent, progress.oldest
         self._ages.committed(progress.head, self._loop.time())
+        self._ages.sent(progress.head + 1 if progress.oldest is None else progress.oldest)
         if progress.drafts:
             self._observe(progress.seconds, progress.drafts)
         if progress.records:

@@ -137,6 +137,9 @@ class Proxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
+        self._writers.add(writer)
+        if (task := asyncio.current_task()) is not None:
+            self._tasks.add(task)
         await self.forwarding.wait()
         try:
             inner_reader, inner = await asyncio.open_connection("127.0.0.1", self.target)
@@ -172,8 +175,8 @@ class Proxy:
             yield self
         finally:
             server.close()
-            self.forwarding.set()
-            self.cut()
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            self.cut()
+            await asyncio.sleep(0)

@@ -43,7 +43,7 @@ def test_a_record_comes_back_as_it_was_handed_over(tmp_path: Path) -> None:
     drafts = [
         draft(b"\x00\xff", LIFE_SAFETY, "a/b", Kind.OUTCOME),
         Draft(id="Not hex", kind=Kind.TRACE, priority=3, topic=None, body=b""),
-        draft(b"again", LIFE_SAFETY, "a/b"),
+        Draft(id="AB" * 16, kind=Kind.EVENT, priority=0, topic="a/b", body=b"upper case"),
     ]
     with Journal.open(tmp_path / "j.db") as journal:
         appended = journal.append(drafts)

@@ -88,6 +88,8 @@ def test_the_drain_rate_caps_the_backlog_below_life_safety_only() -> None:
             sent += 1
     assert sent == 51
     assert 0.0 < lanes.pause(105.0) < 0.11
+    lanes.committed(record(201, TELEMETRY))
+    assert lanes.other(105.0) == (record(201, TELEMETRY), True)
 
 
 def test_a_lane_that_the_disk_does_not_give_holds_nobody_up() -> None:

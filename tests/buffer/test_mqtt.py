@@ -306,6 +306,26 @@ def test_tls_with_our_own_authority_and_a_client_certificate(tmp_path: Path) -> 
         asyncio.run(main())
 
 
+def test_a_stop_while_connecting_leaves_nothing_behind(tmp_path: Path) -> None:
+    async def enter(port: int) -> None:
+        async with connector(endpoint(port))():
+            raise AssertionError("a hole does not answer")
+
+    async def main() -> None:
+        async with Proxy(broker.port).serving() as proxy:
+            proxy.hole()
+            connecting = asyncio.create_task(enter(proxy.port))
+            async with asyncio.timeout(LIMIT):
+                while not proxy.accepted:
+                    await asyncio.sleep(0.01)
+            connecting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await connecting
+
+    with Broker(tmp_path) as broker:
+        asyncio.run(main())
+
+
 @pytest.mark.parametrize("url", ["tcp://a:1", "mqtt://", "broker", "mqtt://a/b"])
 def test_a_url_of_another_kind_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="mqtt://HOST:PORT"):

@@ -101,6 +101,7 @@ def test_readers_see_what_is_committed_and_errors_come_back(tmp_path: Path) -> N
         async with Writer.open(tmp_path / "journal.db") as writer:
             writer.keep(draft(body=b"seen"))
             await writer.flush()
+            assert writer.stats.pending == 0
             with pytest.raises(ZeroDivisionError):
                 await writer.call(lambda _: 1 // 0)
             last = await writer.read(lambda journal: journal.tail(1)[0])
