@@ -61,6 +61,8 @@ class FakeBroker:
     connections: int = 0
     published: list[Published] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    last: asyncio.StreamWriter | None = None
+    """The way back to the latest client."""
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -68,6 +70,7 @@ class FakeBroker:
                 kind, body = await read_packet(reader)
                 if kind == CONNECT:
                     self.connections += 1
+                    self.last = writer
                     writer.write(connack(self.properties, self.code))
                 elif kind == PUBLISH:
                     publish = parse_publish(body)

@@ -331,6 +331,41 @@ def test_what_was_sent_is_not_sent_again_after_a_restart(tmp_path: Path) -> None
     play(tmp_path, story)
 
 
+def test_states_are_sent_again_on_each_connection(tmp_path: Path) -> None:
+    async def story() -> None:
+        fake = FakeBroker(
+            lambda p: None if b"hang up" in p.payload and fake.connections == 1 else puback(p.mid)
+        )
+        async with fake.serving(), site(tmp_path / "j.db", fake.port) as s:
+            s.uplink.publish_state("site/state/door", b"open")
+            await fake.until(lambda: len(fake.published) == 2)
+            s.keep(draft("hang up"))
+            await s.sent()
+            await fake.until(lambda: len(fake.published) == 6)
+        topics = [p.topic for p in fake.published[:6]]
+        assert topics[:3] == ["site/status", "site/state/door", "site/event"]
+        assert topics[3] == "site/status"
+        assert sorted(topics[4:6]) == ["site/event", "site/state/door"]
+
+    asyncio.run(asyncio.wait_for(story(), 4 * LIMIT))
+
+
+def test_what_is_committed_while_the_birth_is_on_its_way_is_live(tmp_path: Path) -> None:
+    async def story() -> None:
+        fake = FakeBroker(lambda p: b"" if p.topic == "site/status" else puback(p.mid))
+        async with fake.serving(), site(tmp_path / "j.db", fake.port) as s:
+            await fake.until(lambda: len(fake.published) == 1)
+            s.keep(draft("meanwhile"))
+            await s.writer.flush()
+            assert fake.last is not None
+            fake.last.write(puback(fake.published[0].mid))
+            await s.sent()
+        sent = [json.loads(p.payload) for p in fake.published if p.topic == "site/event"]
+        assert [(f["body"], f["replayed"]) for f in sent] == [("meanwhile", False)]
+
+    asyncio.run(asyncio.wait_for(story(), 4 * LIMIT))
+
+
 def test_the_longest_wait_between_attempts_is_under_a_second() -> None:
     assert uplink.LONGEST_WAIT < 1.0
     assert mqtt.KEEPALIVE == 10
