@@ -1,6 +1,6 @@
 """The journal beside bare SQLite: events a second, the latency of one commit, bytes written.
 
-Run: .venv/bin/python bench/journal.py [FOLDER]; the folder decides which disk is measured.
+Run: ./dev bench journal [FOLDER]; the folder decides which disk is measured.
 The uplink's part needs mosquitto and is left out without it.
 """
 
@@ -16,8 +16,6 @@ from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from buffer.journal import Journal
 from buffer.message import Message
