@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from buffer.writer import Writer
 from drivers.contract import Driver
+from drivers.event import Event
 from edge.clock import Clock
 from edge.cloud import Cloud
 from edge.config.model import Configuration
 from edge.decide import Decider
-from edge.dispatch import Dispatch
+from edge.dispatch import Dispatch, Given
 from edge.encode import Encoder
 from edge.house import Wires
 from edge.inbox import Inbox
@@ -69,11 +70,17 @@ def assemble(
     replay(past, decider)
     root = site.mqtt.topic_root if site.mqtt else "storewarden"
     encoder = Encoder(root, site.site, configuration.hash)
+    began = clock.tick()
+
+    def handed(given: Given, late: float) -> None:
+        if given.tick >= began:  # what fell due while nobody was there is no reaction
+            metrics.reacted(given.priority.name, late)
+
     dispatch = Dispatch(
         devices,
         speaker.say,
         clock.tick,
-        handed=lambda given, late: metrics.reacted(given.priority.name, late),
+        handed=handed,
         confirmed=lambda given, took: metrics.order.labels(
             given.device, given.command.kind
         ).observe(took),
@@ -98,6 +105,10 @@ def assemble(
     diary = Diary(calendar=calendar, moments=configuration.rules.moments)
     if past.state is not None and "diary" in past.state:
         diary.restore(past.state["diary"])
+    site_clock = SiteClock(clock, speaker, calendar, diary)
+    for step in past.steps:
+        if isinstance(step, Event):
+            site_clock.replayed(step)
     return Parts(
         configuration=configuration,
         places=places,
@@ -110,7 +121,7 @@ def assemble(
         dispatch=dispatch,
         pipeline=pipeline,
         cloud=cloud,
-        site_clock=SiteClock(clock, speaker, calendar, diary),
+        site_clock=site_clock,
         diary=diary,
         metrics=metrics,
         notify=notify,

@@ -20,6 +20,20 @@ _UNSYNCHRONISED = 0x40
 """STA_UNSYNC of adjtimex(2)."""
 
 
+class _Timex(ctypes.Structure):
+    """The head of struct timex, and room for the rest. Source: adjtimex(2)."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),
+        ("esterror", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("rest", ctypes.c_char * 512),
+    )
+
+
 def boottime() -> float:
     """Return seconds since boot, time asleep included (CLOCK_BOOTTIME)."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -36,11 +50,10 @@ def wall() -> datetime:
 
 def synchronised() -> bool:
     """Return whether the kernel's clock follows a time server (adjtimex(2), STA_UNSYNC)."""
-    timex = ctypes.create_string_buffer(512)
-    if ctypes.CDLL(None).adjtimex(timex) < 0:
+    timex = _Timex()
+    if ctypes.CDLL(None).adjtimex(ctypes.byref(timex)) < 0:
         return False
-    status = ctypes.c_int.from_buffer(timex, 40).value
-    return not status & _UNSYNCHRONISED
+    return not timex.status & _UNSYNCHRONISED
 
 
 def keeps_time_without_power() -> bool:

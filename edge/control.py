@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 Request = Mapping[str, Any]
 Answer = Callable[[Request], Awaitable[Any]]
-Stream = Callable[[Request], AsyncIterator[Any]]
+Stream = Callable[[Request], AsyncGenerator[Any, None]]
+
+log = logging.getLogger(__name__)
 
 LONGEST = 65536
 """Bytes of a request."""
@@ -21,6 +26,10 @@ MODE = 0o660
 
 class Refused(Exception):
     """The answer to a person is no; the text says why."""
+
+
+class Misused(Refused):
+    """The request can't be meant so: it names what there is not."""
 
 
 def socket_path(environment: Mapping[str, str] = os.environ) -> Path:
@@ -36,10 +45,14 @@ async def serve(
     """Answer requests on the socket at `path` until the block ends.
 
     A request is `{"do": NAME, …}`; the answer `{"ok": …}` or `{"error": TEXT}`; a stream sends
-    `{"ok": …}` lines until the client hangs up.
+    `{"ok": …}` lines until the client hangs up. An `{"error": …, "usage": true}` says that the
+    request can't be meant so.
+
+    Raises:
+        OSError: it can't listen there, or another daemon does.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
+    await asyncio.to_thread(_make_free, path)
     clients: set[asyncio.Task[None]] = set()
 
     def met(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -63,6 +76,18 @@ async def serve(
         path.unlink(missing_ok=True)
 
 
+def _make_free(path: Path) -> None:
+    """Remove a socket that a dead process left behind."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            path.unlink(missing_ok=True)
+            return
+    raise OSError(errno.EADDRINUSE, "another daemon answers there")
+
+
 async def _client(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
@@ -72,8 +97,11 @@ async def _client(
     try:
         while line := await reader.readline():
             await _one(line, reader, writer, answers, streams)
-    except (ValueError, OSError):
-        return  # too long a line, or the person has gone
+    except ValueError:
+        with suppress(OSError):
+            await _send(writer, {"error": f"a request has at most {LONGEST} bytes"})
+    except OSError:
+        return  # the person has gone
     finally:
         writer.close()
 
@@ -88,29 +116,44 @@ async def _one(
     try:
         request = json.loads(line)
         name = request["do"]
-    except (ValueError, TypeError, KeyError):
+        known = name in streams or name in answers
+    except (ValueError, TypeError, KeyError, RecursionError):
         await _send(writer, {"error": "a request is a JSON object with the key 'do'"})
         return
-    if name in streams:
+    if not known:
+        await _send(writer, {"error": f"unknown request {name!r}", "usage": True})
+    elif name in streams:
         await _stream(streams[name](request), reader, writer)
-    elif name in answers:
-        try:
-            await _send(writer, {"ok": await answers[name](request)})
-        except Refused as refused:
-            await _send(writer, {"error": str(refused)})
     else:
-        await _send(writer, {"error": f"unknown request {name!r}"})
+        await _send(writer, await _answered(name, answers[name], request))
+
+
+async def _answered(name: str, answer: Answer, request: Request) -> Mapping[str, Any]:
+    try:
+        return {"ok": await answer(request)}
+    except Misused as misused:
+        return {"error": str(misused), "usage": True}
+    except Refused as refused:
+        return {"error": str(refused)}
+    except Exception as error:
+        log.exception("a bug while answering %s", name)
+        return {"error": f"bug: {type(error).__name__}"}
 
 
 async def _stream(
-    stream: AsyncIterator[Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    stream: AsyncGenerator[Any, None], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     async def sending() -> None:
-        async for item in stream:
-            await _send(writer, {"ok": item})
+        async with aclosing(stream):
+            async for item in stream:
+                await _send(writer, {"ok": item})
+
+    async def hung_up() -> None:
+        while await reader.read(LONGEST):
+            pass
 
     sender = asyncio.create_task(sending())
-    gone = asyncio.create_task(reader.read())
+    gone = asyncio.create_task(hung_up())
     try:
         await asyncio.wait({sender, gone}, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -156,7 +199,7 @@ async def follow(path: Path, request: Request, seconds: float | None = None) -> 
                 return
             answer = json.loads(line)
             if "error" in answer:
-                raise Refused(answer["error"])
+                raise (Misused if answer.get("usage") else Refused)(answer["error"])
             yield answer["ok"]
     except TimeoutError:
         raise NotRunning(f"the daemon at {path} does not answer") from None

@@ -30,6 +30,9 @@ from rules.problems import ConfigurationRefused, Problems
 
 log = logging.getLogger(__name__)
 
+FLUSH_WITHIN = 2.0
+"""Seconds that a stop waits for the journal."""
+
 
 async def run(
     places: Places, configuration: Configuration, refused: Problems | None = None
@@ -42,10 +45,11 @@ async def run(
     notify, metrics, clock = Notify(), Metrics(VERSION), Clock()
     ended, stopping, hup = asyncio.Event(), asyncio.Event(), asyncio.Event()
     _on_signals(notify, ended, stopping, hup)
-    own = _Own(configuration, clock)
+    own = _Own(configuration, clock, metrics)
     async with Writer.open(
         places.journal,
         max_wait=configuration.site.buffer.max_wait,
+        max_size=int(configuration.site.buffer.max_size),
         opening=own.opening,
         gap=own.gap,
         observe_commit=lambda seconds, _records: metrics.commit.observe(seconds),
@@ -56,7 +60,7 @@ async def run(
             clock.resume(known.last)
             parts = assemble(configuration, places, writer, clock, known, metrics, notify)
             own.encoder = parts.pipeline.encoder
-            metrics.configured(configuration.hash)
+            metrics.configured(configuration.hash, parts.drivers)
             metrics.refused.set(refused is not None)
             begin(parts, known)
             if refused is not None:
@@ -69,9 +73,18 @@ async def run(
                 await serve(parts, ended, stopping=stopping)
             finally:
                 reloading.cancel()
-            await writer.flush()
+            await _flushed(writer)
             if reloading.done() and not reloading.cancelled():
                 configuration, refused = reloading.result(), None
+
+
+async def _flushed(writer: Writer) -> None:
+    """Wait for the journal, but not for a disk that refuses."""
+    try:
+        async with asyncio.timeout(FLUSH_WITHIN):
+            await writer.flush()
+    except TimeoutError:
+        log.error("the journal takes no records: %s", writer.stats.error)  # noqa: TRY400
 
 
 def _on_signals(
@@ -101,7 +114,10 @@ async def _reloaded(parts: Parts, hup: asyncio.Event, ended: asyncio.Event) -> C
             _say_refused(parts.speaker, refusal.problems)
             parts.notify.ready()
             continue
-        await asyncio.to_thread(keep, found, parts.places.state)
+        try:
+            await asyncio.to_thread(keep, found, parts.places.state)
+        except OSError as error:
+            log.error("%s: %s; the new rules run all the same", parts.places.state, error.strerror)  # noqa: TRY400
         parts.speaker.site("config.reloaded", Priority.operations, {"config": found.hash})
         ended.set()
         return found
@@ -117,7 +133,8 @@ def _say_refused(speaker: Speaker, problems: Problems) -> None:
 class _Own:
     """The records that the journal writes of itself."""
 
-    def __init__(self, configuration: Configuration, clock: Clock) -> None:
+    def __init__(self, configuration: Configuration, clock: Clock, metrics: Metrics) -> None:
+        self._metrics = metrics
         site = configuration.site
         root = site.mqtt.topic_root if site.mqtt else "storewarden"
         self.encoder = Encoder(root, site.site, configuration.hash)
@@ -131,5 +148,7 @@ class _Own:
 
     def gap(self, gap: Gap) -> Draft:
         data = {k: v for k, v in asdict(gap).items() if v is not None}
+        if gap.reason == "quota":
+            self._metrics.evicted[Priority(gap.priority).name] += gap.count
         stamp = self._speaker.stamp(SITE, "buffer.gap", Priority.operations, data, {})
         return self.encoder.gap(stamp)

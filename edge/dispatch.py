@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from bisect import insort
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -21,6 +21,9 @@ FIRST_RETRY = 0.5
 LONGEST_RETRY = 5.0
 WAITING = 50
 """Orders that may wait for one device; more are refused."""
+
+END_WITHIN = 1.0
+"""Seconds that a command being performed has to end at a stop."""
 
 Giver = Literal["rule", "person", "evacuation", "start", "rest", "stop"]
 
@@ -52,9 +55,9 @@ class _Desk:
 
     def __init__(self) -> None:
         self.lasting: Given | None = None
-        self.once: deque[Given] = deque()
+        self.once: list[Given] = []
+        """The most urgent first, among equals in the order they came."""
         self.wake = asyncio.Event()
-        self.idle = asyncio.Event()
         self.performing: asyncio.Task[None] | None = None
         self.current: Given | None = None
         self.failed: Given | None = None
@@ -87,21 +90,15 @@ class Dispatch:
             return
         if given.lasting:
             desk.lasting, desk.failed = given, None
-        elif len(desk.once) < WAITING:
-            desk.once.append(given)
         else:
-            self._fail(given, f"{WAITING} orders wait for it already")
-            return
+            insort(desk.once, given, key=lambda waiting: waiting.priority)
+            if len(desk.once) > WAITING:
+                last = desk.once.pop()
+                self._fail(last, f"{WAITING} orders wait for it already")
         current = desk.current
         if current is not None and desk.performing and given.priority < current.priority:
             desk.performing.cancel()
-        desk.idle.clear()
         desk.wake.set()
-
-    async def settled(self, device: str) -> None:
-        """Wait until nothing is on its way to `device`."""
-        if device in self._desks:
-            await self._desks[device].idle.wait()
 
     async def run(self) -> None:
         """Serve every device until cancelled."""
@@ -113,7 +110,6 @@ class Dispatch:
         desk, wait = self._desks[device], FIRST_RETRY
         while True:
             if not desk.lasting and not desk.once:
-                desk.idle.set()
                 await desk.wake.wait()
             desk.wake.clear()
             given = self._next(desk)
@@ -132,9 +128,9 @@ class Dispatch:
     def _next(self, desk: _Desk) -> Given | None:
         lasting = desk.lasting
         if desk.once and (lasting is None or desk.once[0].priority < lasting.priority):
-            return desk.once.popleft()
+            return desk.once.pop(0)
         if desk.once and desk.failed is not None and desk.failed is lasting:
-            return desk.once.popleft()
+            return desk.once.pop(0)
         return lasting
 
     async def _before_retry(self, desk: _Desk, wait: float) -> float:
@@ -164,6 +160,7 @@ class Dispatch:
                 self._fail(given, "overtaken by a more urgent order")
                 return False
             desk.performing.cancel()
+            await asyncio.wait({desk.performing}, timeout=END_WITHIN)
             raise
         finally:
             desk.performing = desk.current = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -125,9 +126,21 @@ class Encoder:
         )
         kept_here = kind in {Kind.EDGE, Kind.TRACE, Kind.SNAPSHOT}
         topic = None if kept_here else self.topic(stamp.device, signal)
-        return Draft(
-            id=own, kind=kind, priority=int(priority), topic=topic, body=_encoder.encode(body)
-        )
+        return Draft(id=own, kind=kind, priority=int(priority), topic=topic, body=_encoded(body))
+
+
+def _encoded(body: Body) -> bytes:
+    try:
+        return _encoder.encode(body)
+    except (UnicodeEncodeError, OverflowError, TypeError):
+        # Half a character, or a number beyond 64 bits: somebody's input must not stop the road.
+        text = json.dumps(body.data, default=str, ensure_ascii=False).encode("utf-8", "replace")
+        body.data = json.loads(text, parse_int=_short)
+        return _encoder.encode(body)
+
+
+def _short(digits: str) -> int | str:
+    return int(digits) if len(digits) < 19 else digits
 
 
 class _Stamp:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from drivers.contract import Driver, IoModule
@@ -48,8 +48,3 @@ class _Lent:
         path = self._folder / name if name else self._folder
         path.mkdir(parents=True, exist_ok=True)
         return path
-
-
-def used_lines(drivers: Iterable[Driver]) -> frozenset[str]:
-    """Return every line that some device uses."""
-    return frozenset(line for driver in drivers for line in driver.lines().values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -11,6 +11,10 @@ from drivers.priorities import Priority
 
 By = Literal["rule", "person", "evacuation"]
 HOUR = 3600.0
+ROUNDING = 1e-3
+"""Seconds by which a time may miss its limit and still have reached it."""
+Known = Callable[[str, type[Command]], bool]
+"""Whether a device takes a command."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +54,14 @@ class _OnTime:
     since: float | None = None
     spans: list[tuple[float, float]] = field(default_factory=list)
 
-    def in_last_hour(self, tick: float) -> float:
+    def before(self, tick: float) -> float:
+        """Return the seconds held in the hour before `tick`, the present time on left out."""
         self.spans = [s for s in self.spans if s[1] > tick - HOUR]
-        held = sum(end - max(start, tick - HOUR) for start, end in self.spans)
-        return held + (tick - max(self.since, tick - HOUR) if self.since is not None else 0.0)
+        return sum(end - max(start, tick - HOUR) for start, end in self.spans)
+
+    def in_last_hour(self, tick: float) -> float:
+        now = 0.0 if self.since is None else tick - max(self.since, tick - HOUR)
+        return self.before(tick) + now
 
 
 class Leases:
@@ -80,10 +88,12 @@ class Leases:
     def refuses(self, claim: Claim, tick: float) -> str:
         """Return why `claim` can't be taken now, or an empty string."""
         limit = self._limits.get(claim.device, Limit()).in_an_hour
-        if limit is None or claim.by == "evacuation" or claim.priority is Priority.life_safety:
+        if limit is None or not _counted(claim):
             return ""
         held = self._on.setdefault(claim.device, _OnTime()).in_last_hour(tick)
-        return f"it was on for {held:g} s of {limit:g} s in the last hour" if held >= limit else ""
+        if held < limit - ROUNDING:
+            return ""
+        return f"it was on for {held:.0f} s of {limit:.0f} s in the last hour"
 
     def take(self, claim: Claim) -> None:
         """Take or renew a claim."""
@@ -109,40 +119,27 @@ class Leases:
         ]
         return [c for k in keys if (c := self._drop(k, tick)) is not None]
 
-    def end_all(self, by: By, tick: float) -> list[Claim]:
-        """End every claim of one kind of owner: what evacuation held."""
-        keys = [k for k, c in self._claims.items() if c.by == by]
-        return [c for k in keys if (c := self._drop(k, tick)) is not None]
-
     def next_deadline(self) -> float | None:
         """Return the next tick at which `advance` has something to end."""
-        dues = [c.ends for c in self._claims.values() if c.ends is not None]
-        dues += [due for d in self._on if (due := self._limit_due(d)) is not None]
+        dues = [due for c in self._claims.values() if (due := self._due(c)) is not None]
         return min(dues, default=None)
 
     def advance(self, tick: float) -> list[Claim]:
         """End what is due at `tick`, by its own end or by its output's limit."""
-        keys = [k for k, c in self._claims.items() if c.ends is not None and c.ends <= tick]
-        for device in list(self._on):
-            due = self._limit_due(device)
-            if due is not None and due <= tick:
-                keys += [
-                    k for k, c in self._claims.items() if k[0] == device and c.by != "evacuation"
-                ]
-        return [c for k in dict.fromkeys(keys) if (c := self._drop(k, tick)) is not None]
+        keys = [
+            k for k, c in self._claims.items() if (due := self._due(c)) is not None and due <= tick
+        ]
+        return [c for k in keys if (c := self._drop(k, tick)) is not None]
 
-    def _limit_due(self, device: str) -> float | None:
-        limit, on = self._limits.get(device), self._on[device]
-        if limit is None or on.since is None:
-            return None
-        if all(c.by == "evacuation" for k, c in self._claims.items() if k[0] == device):
-            return None
-        dues = []
-        if limit.at_a_time is not None:
-            dues.append(on.since + limit.at_a_time)
-        if limit.in_an_hour is not None:
-            spent = on.in_last_hour(on.since)
-            dues.append(on.since + max(limit.in_an_hour - spent, 0.0))
+    def _due(self, claim: Claim) -> float | None:
+        """Return the tick at which `claim` ends by itself or by its output's limit, or None."""
+        dues = [] if claim.ends is None else [claim.ends]
+        limit, on = self._limits.get(claim.device), self._on[claim.device]
+        if limit is not None and on.since is not None and claim.by != "evacuation":
+            if limit.at_a_time is not None:
+                dues.append(on.since + limit.at_a_time)
+            if limit.in_an_hour is not None and _counted(claim):
+                dues.append(on.since + max(limit.in_an_hour - on.before(on.since), 0.0))
         return min(dues, default=None)
 
     def _drop(self, key: tuple[str, str, str], tick: float) -> Claim | None:
@@ -154,7 +151,7 @@ class Leases:
             on.since = None
         return claim
 
-    def save(self) -> list[dict[str, Any]]:
+    def saved_claims(self) -> list[dict[str, Any]]:
         """Return the live claims as JSON values, oldest first."""
         return [
             {
@@ -171,14 +168,23 @@ class Leases:
             for c in self.claims()
         ]
 
-    def restore(self, saved: Iterable[Mapping[str, Any]]) -> None:
-        """Take the claims that `save` returned."""
-        for c in saved:
-            command = BY_KIND[c["command"]](**c["parameters"])
+    def save(self) -> dict[str, Any]:
+        """Return the claims, and how long each output was on, as JSON values."""
+        on = {
+            d: {"since": o.since, "spans": [list(s) for s in o.spans]} for d, o in self._on.items()
+        }
+        return {"claims": self.saved_claims(), "on": on}
+
+    def restore(self, saved: Mapping[str, Any], known: Known = lambda _d, _c: True) -> None:
+        """Take what `save` returned, but for claims that their device does not know any more."""
+        for c in saved["claims"]:
+            kind = BY_KIND.get(c["command"])
+            if kind is None or not known(c["device"], kind):
+                continue
             self.take(
                 Claim(
                     device=c["device"],
-                    command=command,
+                    command=kind(**c["parameters"]),
                     by=c["by"],
                     priority=Priority[c["priority"]],
                     owner=c["owner"],
@@ -187,3 +193,13 @@ class Leases:
                     taken=c["taken"],
                 )
             )
+        for device, was in saved["on"].items():
+            on = self._on.setdefault(device, _OnTime())
+            on.spans = [(start, end) for start, end in was["spans"]]
+            if on.since is not None and was["since"] is not None:
+                on.since = was["since"]
+
+
+def _counted(claim: Claim) -> bool:
+    """Whether the limit of an hour holds for it: not for life safety."""
+    return claim.by != "evacuation" and claim.priority is not Priority.life_safety

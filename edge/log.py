@@ -29,7 +29,11 @@ class Journald(logging.Handler):
             "PRIORITY": str(_PRIORITY.get(record.levelno, 7)),
             "SYSLOG_IDENTIFIER": "storewarden",
             "LOGGER": record.name,
+            "CODE_FILE": record.pathname,
+            "CODE_LINE": str(record.lineno),
         }
+        if (device := getattr(record, "device", None)) is not None:
+            fields["STOREWARDEN_DEVICE"] = str(device)
         try:
             self._socket.sendto(encoded(fields), self._path)
         except OSError:
@@ -63,13 +67,25 @@ class _People(logging.Formatter):
         return f"\x1b[{colour}m{text}\x1b[0m" if colour else text
 
 
+def to_journald(stream: TextIO, environment: Mapping[str, str]) -> bool:
+    """Return whether `stream` ends at journald: $JOURNAL_STREAM names its device and inode.
+
+    Source: systemd.exec(5).
+    """
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return environment.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+
+
 def begin(
     *, stream: TextIO | None = None, environment: Mapping[str, str] = os.environ, verbose: bool
 ) -> None:
     """Send log records where this process's stderr goes."""
     stream = stream or sys.stderr
     handler: logging.Handler
-    if environment.get("JOURNAL_STREAM") and os.path.exists(JOURNALD):  # noqa: PTH110 - a socket
+    if to_journald(stream, environment):
         handler = Journald()
     else:
         handler = logging.StreamHandler(stream)

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter as Counter_
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -18,6 +26,7 @@ class Metrics:
     """The registry and what is counted where it happens."""
 
     def __init__(self, version: str) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry()
         self.events = Counter(
             "storewarden_events",
@@ -97,6 +106,8 @@ class Metrics:
         self._version = version
         self.handled = 0
         self.firings = 0
+        self.evicted: Counter_[str] = Counter_()
+        """Records that left the journal for its size before the broker had them, by priority."""
         self._recent: deque[float] = deque(maxlen=RECENT)
         self._read: _Read | None = None
 
@@ -117,10 +128,15 @@ class Metrics:
             "p99": found[round(last * 0.99)],
         }
 
-    def configured(self, config: str) -> None:
-        """Show which configuration runs."""
+    def configured(self, config: str, devices: Iterable[str]) -> None:
+        """Show which configuration runs, and its devices: none is heard or bypassed yet."""
         self.build.clear()
         self.build.labels(self._version, config).set(1)
+        for per_device in (self.up, self.seen, self.bypassed):
+            per_device.clear()
+        for device in devices:
+            self.up.labels(device).set(0)
+            self.bypassed.labels(device).set(0)
 
     def page(self) -> bytes:
         """Return everything in Prometheus' text format."""

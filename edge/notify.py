@@ -35,9 +35,6 @@ class Notify:
         if self.watchdog_seconds:
             self._send("WATCHDOG=1")
 
-    def status(self, text: str) -> None:
-        self._send(f"STATUS={text}")
-
     def _send(self, state: str) -> None:
         if not self._address:
             return

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -10,8 +11,11 @@ from drivers.commands import Command, Goto
 from drivers.contract import Driver
 from drivers.priorities import Priority
 from edge.dispatch import Given
-from edge.leases import Claim, Leases, Limit
+from edge.leases import By, Claim, Leases, Limit
 from edge.turn import Turn
+
+ON = frozenset({"sound", "switch_on"})
+"""The leases that have an output on, whatever it is: `silence` and `switch_off` end both."""
 
 
 class Outputs:
@@ -39,9 +43,22 @@ class Outputs:
         self.leases.take(claim)
         self._show(turn, claim, claim.taken)
 
-    def end(self, turn: Turn, claim: Claim, tick: float) -> None:
-        """Show what is left after `claim` has ended."""
-        self._show(turn, claim, tick)
+    def end(self, turn: Turn, device: str, owner: str, command: str, tick: float) -> None:
+        """End one lease, if it is live, and show what is left."""
+        claim = self.leases.end(device, owner, command, tick)
+        if claim is not None:
+            self._show(turn, claim, tick)
+
+    def end_of(self, turn: Turn, by: By, tick: float, *, but: type[Command]) -> None:
+        """End every lease of one kind of owner but those with the command `but`."""
+        for claim in self.leases.claims():
+            if claim.by == by and not isinstance(claim.command, but):
+                self.end(turn, claim.device, claim.owner, claim.command.kind, tick)
+
+    def advance(self, turn: Turn, tick: float) -> None:
+        """End what is due and show what is left."""
+        for claim in self.leases.advance(tick):
+            self._show(turn, claim, tick)
 
     def quell(self, turn: Turn, given: Given) -> str:
         """End the leases that the command ends and show what is left.
@@ -49,32 +66,42 @@ class Outputs:
         Returns who still holds the output above the command, or an empty string.
         """
         device, ends = given.device, given.command.ends
-        self.leases.quell(device, ends, given.priority, given.tick)
+        self.leases.quell(device, ON if ends & ON else ends, given.priority, given.tick)
         live = self.leases.showing(device)
         if live is None:
             self._shown[device] = given.command
-            turn.given.append(_lasting(given.command, given, given.tick))
+            turn.given.append(replace(given, lasting=True))
             return ""
         self._show(turn, live, given.tick)
-        if live.command.kind not in ends:
-            return ""
-        holder = live.rule and f"rule {live.rule}"
-        return f"{holder or live.by} holds it at {live.priority.name}"
+        holder = f"rule {live.rule}" if live.rule else live.by
+        return f"{holder} holds it at {live.priority.name}"
 
     def assert_now(self, turn: Turn, device: str, tick: float) -> None:
         """Write at start and at each new link: the highest live lease, else what at_start says."""
         live = self.leases.showing(device)
         command = live.command if live else self._devices[device].at_start()
         self._shown[device] = command
-        if command is not None:
-            found = _of(live, device, command, "start", tick)
-            turn.given.append(found)
+        if live is not None:
+            turn.given.append(_order(live, tick))
+        elif command is not None:
+            given = Given(
+                device=device,
+                command=command,
+                by="start",
+                priority=Priority.operations,
+                lasting=True,
+                tick=tick,
+                quiet=True,
+            )
+            turn.given.append(given)
 
     def again(self, turn: Turn, device: str, tick: float) -> None:
         """Write once more what the output should show: it does not read back so."""
-        command = self._shown.get(device)
-        if command is not None:
-            turn.given.append(_of(self.leases.showing(device), device, command, "rest", tick))
+        live, command = self.leases.showing(device), self._shown.get(device)
+        if live is not None:
+            turn.given.append(_order(live, tick))
+        elif command is not None:
+            turn.given.append(_rest(device, command, tick))
 
     def _show(self, turn: Turn, because: Claim, tick: float) -> None:
         """Give the device what its highest live lease says, else its rest, if that is new."""
@@ -85,9 +112,11 @@ class Outputs:
         if self._shown.get(device) == command and not renewed:
             return
         self._shown[device] = command
-        if command is not None:
-            found = _of(live, device, command, "rest", tick)
-            turn.given.append(found if live else _lasting(command, found, tick, because.priority))
+        if live is not None:
+            turn.given.append(_order(live, tick))
+        elif command is not None:
+            rest = _rest(device, command, tick)
+            turn.given.append(replace(rest, priority=because.priority, rule=because.rule))
 
     def forget_shown(self) -> None:
         """After a restart nobody knows what the outputs show."""
@@ -106,20 +135,10 @@ class Outputs:
         return driver is not None and command in driver.accepts
 
 
-def _of(live: Claim | None, device: str, command: Command, else_by: Any, tick: float) -> Given:
-    if live is None:
-        return Given(
-            device=device,
-            command=command,
-            by=else_by,
-            priority=Priority.operations,
-            lasting=True,
-            tick=tick,
-            quiet=else_by == "start",
-        )
+def _order(live: Claim, tick: float) -> Given:
     return Given(
-        device=device,
-        command=command,
+        device=live.device,
+        command=live.command,
         by=live.by,
         priority=live.priority,
         rule=live.rule,
@@ -128,15 +147,12 @@ def _of(live: Claim | None, device: str, command: Command, else_by: Any, tick: f
     )
 
 
-def _lasting(
-    command: Command, given: Given, tick: float, priority: Priority | None = None
-) -> Given:
+def _rest(device: str, command: Command, tick: float) -> Given:
     return Given(
-        device=given.device,
+        device=device,
         command=command,
-        by=given.by,
-        priority=given.priority if priority is None else priority,
-        rule=given.rule,
+        by="rest",
+        priority=Priority.operations,
         lasting=True,
         tick=tick,
     )
@@ -159,8 +175,3 @@ def within(times: str, local: datetime) -> bool:
 def owner_of(rule: str, member: str) -> str:
     """Return the owner of a rule's leases for one member."""
     return f"{rule}/{member}"
-
-
-def ending(claims: Iterable[Claim], by: str) -> list[Claim]:
-    """Return the claims of one kind of owner."""
-    return [c for c in claims if c.by == by]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, islice
 from typing import Any
 
 import msgspec
@@ -18,6 +20,9 @@ from edge.decide import Decider
 from edge.encode import body_of, event_of
 
 REPLAYED = frozenset({Kind.EVENT, Kind.OUTCOME})
+NEWEST = 100
+"""Records looked into for the time of the last one."""
+log = logging.getLogger(__name__)
 MOST = 200_000
 """Records read after the last snapshot; a snapshot is made each minute."""
 
@@ -29,8 +34,8 @@ class Past:
     last: LastRecord | None = None
     state: Mapping[str, Any] | None = None
     """The last snapshot's data."""
-    events: tuple[Event, ...] = field(default=())
-    """Those journaled after the snapshot, in order."""
+    steps: tuple[Event | float, ...] = field(default=())
+    """What was journaled after the snapshot, in order: events, and ticks of decisions."""
 
 
 async def read(writer: Writer) -> Past:
@@ -43,36 +48,69 @@ async def read(writer: Writer) -> Past:
 
 def _read(journal: Journal) -> Past:
     snapshot = journal.latest(Kind.SNAPSHOT)
-    state = None if snapshot is None else body_of(snapshot).data
+    state = None if snapshot is None else _state(snapshot)
     after = 0 if snapshot is None else snapshot.sequence
-    events: list[Event] = []
-    newest: Record | None = snapshot
-    for number, record in enumerate(journal.since(after)):
-        if number >= MOST:
-            break
-        newest = record
-        if record.kind in REPLAYED:
-            try:
-                events.append(event_of(record))
-            except (msgspec.DecodeError, ValueError):
-                continue  # not one of ours: an opening or a gap of another version
-    last = None if newest is None else _last(newest, state or {})
-    return Past(last=last, state=state, events=tuple(events))
+    steps: list[Event | float] = []
+    for record in islice(journal.since(after), MOST):
+        event = _event(record)
+        if event is not None and record.kind in REPLAYED:
+            steps.append(event)
+        elif event is not None and record.kind is Kind.DECISION:
+            steps.append(event.tick)
+    newest = [e for r in journal.tail(NEWEST) if (e := _event(r)) is not None]
+    return Past(last=_last(newest, state or {}), state=state, steps=tuple(steps))
 
 
-def _last(record: Record, state: Mapping[str, Any]) -> LastRecord | None:
+def _state(snapshot: Record) -> Mapping[str, Any] | None:
     try:
-        event = event_of(record)
-    except (msgspec.DecodeError, ValueError):
+        return body_of(snapshot).data
+    except msgspec.DecodeError:
         return None
+
+
+def _event(record: Record) -> Event | None:
+    try:
+        return event_of(record)
+    except (msgspec.DecodeError, ValueError):
+        return None  # not one of ours: made by another version
+
+
+def _last(newest: list[Event], state: Mapping[str, Any]) -> LastRecord | None:
+    """Return the time of the newest records; one that was overtaken may carry an older tick."""
+    if not newest:
+        return None
+    last = newest[-1]
+    tick = max(e.tick for e in newest if e.boot == last.boot)
     offset = float(state.get("offset", float("-inf")))
-    return LastRecord(tick=event.tick, at=event.at, boot=event.boot, offset=offset)
+    return LastRecord(tick=tick, at=last.at, boot=last.boot, offset=offset)
 
 
 def replay(past: Past, decider: Decider) -> None:
-    """Bring `decider` to where it was. Nothing is performed, said or written."""
-    if past.state is not None and "decider" in past.state:
-        decider.restore(past.state["decider"])
-    for event in past.events:
-        decider.advance(event.tick, event)
-        decider.feed(event)
+    """Bring `decider` to where it was. Nothing is performed, said or written.
+
+    A state that can't be used, saved by another version or met by a bug, is left alone: the box
+    starts all the same, with the latch as it is known and the rules afresh.
+    """
+    try:
+        if past.state is not None and "decider" in past.state:
+            decider.restore(past.state["decider"])
+        _play(past.steps, decider)
+    except Exception:
+        log.exception("the saved state can't be used; the rules begin afresh")
+        decider.begin_afresh()
+
+
+def _play(steps: Sequence[Event | float], decider: Decider) -> None:
+    """Feed the steps. Time goes on only as far as it had gone then: to the oldest still waiting."""
+    oldest = list(accumulate((_tick(step) for step in reversed(steps)), min))[::-1]
+    stamp: Event | None = None
+    for step, tick in zip(steps, oldest, strict=True):
+        stamp = step if isinstance(step, Event) else stamp
+        if stamp is not None:
+            decider.advance(tick, stamp)
+        if isinstance(step, Event):
+            decider.feed(step)
+
+
+def _tick(step: Event | float) -> float:
+    return step.tick if isinstance(step, Event) else step

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 from buffer.record import Draft
 from drivers.event import SITE, Event
 from drivers.priorities import Priority
-from drivers.signals import UNKNOWN, InputEdge, LinkDown, LinkUp, OrderFailed
+from drivers.signals import InputEdge, InputFault, LinkDown, LinkUp, OrderFailed
 from edge.clock import Clock
-from edge.decide import Decider, Turn, described
+from edge.decide import Decider
+from edge.described import described
 from edge.dispatch import Dispatch
 from edge.encode import Encoder
 from edge.inbox import Inbox
 from edge.metrics import Metrics
 from edge.notify import Notify
 from edge.speaker import Speaker
+from edge.turn import Turn
 from rules.model import Fired, NotFired
 
 Done = tuple[Event | None, Event, Turn]
 """The event (None: time alone did it), what gives the stamp, and what it led to."""
 
+NOT_HEARD = frozenset({LinkDown.kind, InputFault.kind, OrderFailed.kind})
+"""What is said about a device that did not say anything."""
 IDLE = 1.0
 """Seconds after which the road turns once without an event, to show that it moves."""
 
@@ -68,9 +73,11 @@ class Pipeline:
             if not len(self.inbox):
                 await self._wait()
             done = self.decide()
-            if any(turn.given for _event, _stamp, turn in done):
-                await asyncio.sleep(0)  # the devices' workers go first
-            self.write(done)
+            try:
+                if any(turn.given for _event, _stamp, turn in done):
+                    await asyncio.sleep(0)  # the devices' workers go first
+            finally:
+                self.write(done)  # at a stop too: what was ordered is journaled
             await asyncio.sleep(0)
 
     async def _wait(self) -> None:
@@ -124,6 +131,7 @@ class Pipeline:
         if due is None or due > tick:
             return []
         stamp = self.speaker.stamp(SITE, "time", Priority.operations, {}, {})
+        stamp = replace(stamp, tick=tick)  # a replay goes no further than this
         return [(None, stamp, self._given(self.decider.advance(tick, stamp)))]
 
     def _given(self, turn: Turn) -> Turn:
@@ -160,7 +168,7 @@ class Pipeline:
             self.publish_state(event.device)
         if event.kind in {LinkUp.kind, LinkDown.kind}:
             self.metrics.up.labels(event.device).set(event.kind == LinkUp.kind)
-        if UNKNOWN not in event.sets.values():
+        if event.kind not in NOT_HEARD:
             self.metrics.seen.labels(event.device).set(event.at.timestamp())
 
     def _write_decisions(self, event: Event, turn: Turn) -> None:

@@ -1,65 +1,35 @@
-"""What people and monitoring may ask of the running daemon, and the two ways they reach it."""
+"""What people and monitoring may ask of the running daemon."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import dataclasses
+import math
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import suppress
 from typing import Any
 
-from drivers.commands import BY_KIND, Command
+from drivers.commands import BY_KIND, Command, OpenIncident
 from drivers.event import SITE, Event
 from drivers.priorities import Priority
-from drivers.signals import UNKNOWN, OrderDone, OrderFailed
-from edge import control, scrape
+from drivers.signals import OrderDone, OrderFailed
 from edge.assembly import Parts
-from edge.control import Refused, Request
-from edge.decide import LATCH, PERSON, Turn, described
+from edge.control import Misused, Refused, Request
+from edge.decide import LATCH, PERSON
 from edge.encode import utc
+from edge.shown import Line
+from edge.turn import Turn
 from edge.version import VERSION
+from rules.engine import ACKNOWLEDGED
+from rules.model import Rule
 
 MOVING_WITHIN = 5.0
 """Seconds since the last turn of the pipeline in which it counts as moving."""
-TAIL = 1000
-"""Lines that may wait for a slow reader of `tail`; older ones are dropped, counted."""
+PEOPLES = (Priority.operations.name, Priority.security.name)
+"""How urgent an order by a person can be."""
 OUTCOME_WITHIN = 20.0
 KEPT_WITHIN = 2.0
 """Seconds that an answer waits for the journal at most: a broken disk stops no person."""
-
-
-async def serving(parts: Parts) -> None:
-    """Serve the control socket and HTTP until cancelled."""
-    from edge.http import server
-
-    desk = Desk(parts)
-    scrape.register(parts)
-    app = server.application(parts.metrics.page, desk.moving, lambda: True, desk.status)
-    answers = {
-        "status": lambda _request: desk.status(),
-        "devices": lambda _request: desk.devices(),
-        "rules": lambda _request: desk.rules(),
-        "order": desk.order,
-        "evacuate": desk.evacuate,
-    }
-    http = parts.configuration.site.http
-    async with control.serve(parts.places.socket, answers, {"tail": desk.tail}):
-        await server.serve(app, http.host, http.port)
-
-
-class _Line:
-    """One reader of `tail`."""
-
-    def __init__(self) -> None:
-        self.waiting: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self.dropped = 0
-
-    def show(self, event: Event | None, stamp: Event, turn: Turn) -> None:
-        said = [_shown(event)] if event is not None else []
-        for item in (*said, *_decisions(stamp, turn), *_orders(stamp, turn)):
-            if self.waiting.qsize() >= TAIL:
-                self.waiting.get_nowait()
-                self.dropped += 1
-            self.waiting.put_nowait(item)
 
 
 class _Outcome:
@@ -110,7 +80,7 @@ class Desk:
             "reaction": parts.metrics.recent_reactions(),
             "rules": len(rules),
             "rules_inactive": {r.id: r.inactive for r in rules if r.inactive},
-            "orders": parts.decider.leases.save(),
+            "orders": parts.decider.outputs.leases.saved_claims(),
             "journal": {
                 "sequence": stats.head,
                 "waiting": stats.pending,
@@ -159,12 +129,12 @@ class Desk:
             for r in self._parts.configuration.rules.rules
         ]
 
-    async def tail(self, _request: Request) -> AsyncIterator[dict[str, Any]]:
-        line = _Line()
+    async def tail(self, _request: Request) -> AsyncGenerator[dict[str, Any], None]:
+        line = Line()
         self._parts.pipeline.followers.append(line)
         try:
             while True:
-                yield await line.waiting.get()
+                yield await line.next()
         finally:
             self._parts.pipeline.followers.remove(line)
 
@@ -172,22 +142,23 @@ class Desk:
         """Tell a device something as a person; the answer is the outcome."""
         device, kind = str(request.get("device")), str(request.get("command"))
         command = self._command(device, kind, request.get("parameters") or {})
+        priority = request.get("priority") or Priority.operations.name
+        if priority not in PEOPLES:
+            raise Misused(f"an order by a person is {' or '.join(PEOPLES)}, not {priority}")
         fields: dict[str, Any] = {
             "target": device,
             "command": kind,
             "parameters": command.fields(),
-            "by": str(request.get("by") or "someone on the box"),
+            "priority": priority,
+            "by": _by(request),
             "reason": _reason(request),
         }
         if request.get("for") is not None:
-            fields["for"] = float(request["for"])
-        if request.get("priority") == "security":
-            fields["priority"] = "security"
+            fields["for"] = _seconds(request["for"])
         outcome = _Outcome(device, kind)
         self._parts.pipeline.followers.append(outcome)
         try:
-            priority = Priority[fields.get("priority", "operations")]
-            turn = await self._asked(PERSON, fields, priority)
+            turn = await self._asked(PERSON, fields, Priority[priority])
             if turn.answer:
                 raise Refused(f"{device}: {turn.answer}")
             if not any(g.device == device for g in turn.given):
@@ -199,37 +170,64 @@ class Desk:
         finally:
             self._parts.pipeline.followers.remove(outcome)
         if said.kind == OrderFailed.kind:
-            raise Refused(f"{device}: {said.fields['reason']}")
+            again = "; it is tried again" if any(g.lasting for g in turn.given) else ""
+            raise Refused(f"{device}: {said.fields['reason']}{again}")
         return {"device": device, "command": kind, "outcome": "done", **said.fields}
 
-    def _command(self, device: str, kind: str, parameters: dict[str, Any]) -> Command:
+    def _command(self, device: str, kind: str, parameters: Any) -> Command:
         driver = self._parts.drivers.get(device)
         if driver is None:
-            raise Refused(f"there is no device {device!r}")
+            raise Misused(f"there is no device {device!r}")
         words = sorted(c.kind for c in driver.accepts)
         if kind not in BY_KIND or BY_KIND[kind] not in driver.accepts:
             told = f"it can: {', '.join(words)}" if words else "it takes no commands"
-            raise Refused(f"{device} cannot {kind}; {told}")
-        try:
-            return BY_KIND[kind](**parameters)
-        except (TypeError, ValueError) as error:
-            raise Refused(f"{kind}: {error}") from error
+            raise Misused(f"{device} cannot {kind}; {told}")
+        wanted = dataclasses.fields(BY_KIND[kind])
+        names = [f.name for f in wanted]
+        if not isinstance(parameters, dict) or (strange := sorted(parameters.keys() - set(names))):
+            first = strange[0] if isinstance(parameters, dict) else str(parameters)
+            raise Misused(
+                f"{kind} has no parameter {first!r}; it has: {', '.join(names) or 'none'}"
+            )
+        for f in wanted:
+            if f.name not in parameters and f.default is dataclasses.MISSING:
+                raise Misused(f"{kind} needs {f.name}")
+            kinds = str if f.type == "str" else (int, float)
+            if f.name in parameters and not isinstance(parameters[f.name], kinds):
+                raise Misused(f"{kind}: {f.name} can't be {parameters[f.name]!r}")
+        return BY_KIND[kind](**parameters)
 
     async def evacuate(self, request: Request) -> dict[str, Any]:
         """Set, drill or end the evacuation latch, as a person."""
         action = request.get("action")
         if action not in {"start", "drill", "end"}:
-            raise Refused("an evacuation can be started, drilled or ended")
+            raise Misused("an evacuation can be started, drilled or ended")
+        despite = request.get("despite") or []
+        plan = self._parts.configuration.site.evacuation
+        for device in despite if isinstance(despite, list) else [despite]:
+            if plan is None or device not in plan.on:
+                raise Misused(f"{device!r} does not set off the evacuation of this site")
         fields = {
             "action": action,
-            "by": str(request.get("by") or "someone on the box"),
+            "by": _by(request),
             "reason": _reason(request),
-            "despite": list(request.get("despite") or ()),
+            "despite": despite,
         }
         turn = await self._asked(LATCH, fields, Priority.life_safety)
         if turn.answer:
             raise Refused(turn.answer)
         return {"evacuation": action}
+
+    async def acknowledge(self, request: Request) -> dict[str, Any]:
+        """Say as a person that an incident is looked after: its escalations stop."""
+        name = str(request.get("name"))
+        known = sorted(_incidents(self._parts.configuration.rules.rules))
+        if name not in known:
+            told = f"they open: {', '.join(known)}" if known else "they open none"
+            raise Misused(f"no rule opens an incident {name!r}; {told}")
+        fields = {"name": name, "by": _by(request), "reason": _reason(request)}
+        await self._asked(ACKNOWLEDGED, fields, Priority.operations)
+        return {"incident": name, "outcome": "acknowledged"}
 
     async def _asked(self, kind: str, fields: dict[str, Any], priority: Priority) -> Turn:
         """Return what a person's request led to, once it is in the journal."""
@@ -243,46 +241,22 @@ class Desk:
 def _reason(request: Request) -> str:
     reason = str(request.get("reason") or "").strip()
     if not reason:
-        raise Refused("a reason is needed: it is journaled")
+        raise Misused("a reason is needed: it is journaled")
     return reason
 
 
-def _shown(event: Event) -> dict[str, Any]:
-    return {
-        "kind": "event",
-        "at": utc(event.at),
-        "tick": round(event.tick, 6),
-        "device": event.device,
-        "signal": event.kind,
-        "priority": event.priority.name,
-        "data": event.fields,
-        "unknown": UNKNOWN in event.sets.values(),
-    }
+def _by(request: Request) -> str:
+    return str(request.get("by") or "").strip() or "someone on the box"
 
 
-def _decisions(event: Event, turn: Turn) -> list[dict[str, Any]]:
-    found = []
-    for decision in turn.decisions:
-        if (words := described(decision)) is not None:
-            found.append({**_shown(event), "kind": "decision", "device": SITE} | _data(*words))
-    return found
+def _seconds(value: Any) -> float:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not 0 < value < math.inf:
+        raise Misused(f"for is a number of seconds more than 0, not {value!r}")
+    return float(value)
 
 
-def _data(signal: str, data: dict[str, Any]) -> dict[str, Any]:
-    return {"signal": signal, "data": data}
-
-
-def _orders(event: Event, turn: Turn) -> list[dict[str, Any]]:
-    return [
-        {
-            **_shown(event),
-            "kind": "order",
-            "device": given.device,
-            "signal": "order.given",
-            "priority": given.priority.name,
-            "data": {"command": given.command.kind, "by": given.by, "rule": given.rule}
-            | given.command.fields(),
-        }
-        for given in turn.given
-        if not given.quiet
-    ]
+def _incidents(rules: Iterable[Rule]) -> set[str]:
+    """Return the names of the incidents that rules open."""
+    actions = (a for r in rules for some in (r.do, *(e.do for e in r.escalate)) for a in some)
+    return {a.command.name for a in actions if isinstance(a.command, OpenIncident)}

@@ -13,7 +13,7 @@ from drivers.priorities import Priority
 from drivers.signals import UNKNOWN
 from edge.assembly import Parts
 from edge.past import Past
-from edge.requests import serving
+from edge.serving import serving
 from edge.speaker import say_of
 from edge.supervisor import supervise
 
@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 SNAPSHOT_EVERY = 60.0
 STOP_WITHIN = 5.0
 """Seconds that all outputs together have to reach their state at a stop."""
+END_WITHIN = 5.0
+"""Seconds that parts have to end before the outputs go to their state all the same."""
 LAG_EVERY = 5.0
 
 
@@ -88,9 +90,8 @@ async def serve(parts: Parts, ended: asyncio.Event, *, stopping: asyncio.Event) 
     try:
         await asyncio.wait({road, waiting, drivers}, return_when=asyncio.FIRST_COMPLETED)
         road.cancel()
-        failed = [t for t in (drivers,) if t.done()]
-        results = await asyncio.gather(road, *failed, return_exceptions=True)
-        broken = [e for e in results if isinstance(e, Exception)]
+        await asyncio.wait({road}, timeout=END_WITHIN)
+        broken = [e for t in (road, drivers) if (e := _error(t)) is not None]
         if broken or stopping.is_set():
             await at_stop(parts)
         snapshot(parts)
@@ -99,7 +100,13 @@ async def serve(parts: Parts, ended: asyncio.Event, *, stopping: asyncio.Event) 
     finally:
         for task in (road, waiting, drivers):
             task.cancel()
-        await asyncio.gather(road, waiting, drivers, return_exceptions=True)
+        _ended, stuck = await asyncio.wait({road, waiting, drivers}, timeout=END_WITHIN)
+        for part in stuck:
+            log.error("%s: does not end within %g s", part.get_name(), END_WITHIN)
+
+
+def _error(task: asyncio.Task[Any]) -> BaseException | None:
+    return task.exception() if task.done() and not task.cancelled() else None
 
 
 async def _drivers(parts: Parts) -> None:
@@ -135,10 +142,10 @@ async def _snapshots(parts: Parts) -> None:
 
 async def _lag(parts: Parts) -> None:
     while True:
+        parts.metrics.trusted.set(parts.speaker.trusted)
         due = time.monotonic() + LAG_EVERY
         await asyncio.sleep(LAG_EVERY)
         parts.metrics.lag.set(max(time.monotonic() - due, 0.0))
-        parts.metrics.trusted.set(parts.speaker.trusted)
 
 
 async def at_stop(parts: Parts) -> None:
@@ -153,6 +160,8 @@ async def at_stop(parts: Parts) -> None:
             await driver.perform(command)
         except CommandFailed as failure:
             log.error("device %s: %s at stop: %s", device, command.kind, failure)  # noqa: TRY400
+        except Exception:
+            log.exception("device %s: a bug while performing %s at stop", device, command.kind)
 
     devices = [d for d, driver in parts.drivers.items() if driver.accepts]
     tasks = [asyncio.create_task(one(device), name=device) for device in devices]
@@ -162,4 +171,4 @@ async def at_stop(parts: Parts) -> None:
     for task in late:
         log.error("device %s: not at its state within %g s", task.get_name(), STOP_WITHIN)
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.wait(tasks, timeout=1.0)

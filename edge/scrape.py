@@ -24,6 +24,7 @@ def _read(parts: Parts) -> Iterator[Metric]:
     dropped: dict[tuple[str, ...], float] = {
         (Priority(p).name, "disk"): float(count) for p, count in enumerate(stats.lost)
     }
+    dropped |= {(p.name, "quota"): float(parts.metrics.evicted[p.name]) for p in Priority}
     yield counter(
         "journal_dropped", "Unsent records that were lost.", dropped, "priority", "reason"
     )

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import datetime, timedelta
 
+from drivers.event import SITE, Event
 from drivers.priorities import Priority
 from drivers.signals import UNKNOWN
 from edge.clock import Clock
 from edge.speaker import Speaker
 from rules.calendar import Calendar, Diary
+
+log = logging.getLogger(__name__)
 
 LOOK = 15.0
 """Seconds between two looks at most, so that a step of the wall clock is noticed."""
@@ -37,12 +41,20 @@ class SiteClock:
         """Say what the site's states are now."""
         self._note_time()
         if self._speaker.trusted:
-            self._diary.look(self._clock.now())
+            self._say_due()
             sets = self._calendar.states(self._clock.now())
         else:
             sets = self._unknown()
             self._speaker.site("clock.untrusted", fields={"reason": "not set by anything yet"})
         self._speaker.site("state.known", Priority.operations, {"values": sets}, sets)
+
+    def replayed(self, event: Event) -> None:
+        """Take note of what was said before a restart, so that it is not said again."""
+        kinds = {"daily", "opened", "closed"}
+        for name in self._calendar.schedules:
+            kinds |= {f"{name}.started", f"{name}.ended"}
+        if event.device == SITE and event.kind in kinds and event.trusted:
+            self._diary.look(event.at)
 
     def look(self) -> None:
         """Say what happened since the last look."""
@@ -58,8 +70,6 @@ class SiteClock:
             kind = "clock.trusted" if trusted else "clock.untrusted"
             fields = {} if trusted else {"reason": "no time server, and no battery clock"}
             self._speaker.site(kind, fields=fields, sets=sets)
-            if trusted:
-                self._diary.last = now
         if trusted:
             self._say_due()
             if step:
@@ -67,7 +77,9 @@ class SiteClock:
                 self._speaker.site("state.known", Priority.operations, {"values": sets}, sets)
 
     def _say_due(self) -> None:
-        due, _missed = self._diary.look(self._clock.now())
+        due, missed = self._diary.look(self._clock.now())
+        for one in missed:
+            log.warning("%s of %s was missed", one.key, one.day)
         for one, late in due:
             fields = {**one.fields, "late": True} if late else dict(one.fields)
             self._speaker.site(one.kind, fields=fields, sets=one.sets)

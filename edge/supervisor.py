@@ -41,7 +41,7 @@ async def supervise(
         nonlocal wait, known_down
         if isinstance(signal, LinkUp):
             if known_down:
-                log.info("device %s: heard again", device)
+                log.info("device %s: heard again", device, extra={"device": device})
             wait, known_down = FIRST_WAIT, False
         say(signal)
         await inbox.room(device)
@@ -53,13 +53,13 @@ async def supervise(
         except DriverError as error:
             reason = str(error)
         except Exception as error:
-            log.exception("device %s: bug in its driver", device)
+            log.exception("device %s: bug in its driver", device, extra={"device": device})
             reason = f"bug: {type(error).__name__}"
         if cancelled():
             raise asyncio.CancelledError  # the driver, or a library below it, has swallowed it
         if not known_down:
             known_down = True
-            log.warning("device %s: %s", device, reason)
+            log.warning("device %s: %s", device, reason, extra={"device": device})
             say(LinkDown(reason=reason))
         await asyncio.sleep(wait * (1 - jitter() / 2))
         wait = min(wait * 2, LONGEST_WAIT)
