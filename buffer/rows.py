@@ -1,7 +1,7 @@
 """How a record looks in the table `records`."""
 
+import re
 from collections.abc import Mapping
-from contextlib import suppress
 
 from buffer.record import Kind, Record
 
@@ -15,7 +15,7 @@ UNION ALL SELECT sequence, priority, hash, NULL, NULL, 0 FROM evicted WHERE sequ
 UNION ALL SELECT first, 0, x'', link, NULL, last - first FROM folded WHERE first BETWEEN ? AND ?
 ORDER BY 1"""
 """What the chain needs of the records in a range, given three times."""
-_HEX_DIGITS = 32
+_HEX_ID = re.compile("[0-9a-f]{32}").fullmatch
 
 Row = tuple[int, int, int, int | None, int | None, bytes | str, bytes, bytes]
 
@@ -51,9 +51,4 @@ def to_row(record: Record, topics: Mapping[str, int]) -> Row:
 
 def _packed(identity: str) -> bytes | str:
     """Return 32 lower-case hex digits as 16 bytes, and anything else as it is."""
-    if len(identity) == _HEX_DIGITS:
-        with suppress(ValueError):
-            packed = bytes.fromhex(identity)
-            if packed.hex() == identity:
-                return packed
-    return identity
+    return bytes.fromhex(identity) if _HEX_ID(identity) else identity
