@@ -117,7 +117,7 @@ async def through_the_writer(path: Path) -> float:
         return EVENTS / (time.perf_counter() - begun)
 
 
-def render(record: Record, _replayed: bool) -> Message:  # noqa: FBT001  the uplink's contract
+def render(record: Record, _replayed: bool) -> Message:
     """Return the stored bytes as the message."""
     return Message(topic=record.topic or "", payload=record.body)
 
