@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from edge.cli import words
-from edge.cli.exits import DONE, Failed
+from edge.cli.exits import DONE, Failed, WrongUsage
 
 
 def add(commands: Any) -> None:
@@ -34,15 +34,17 @@ def add(commands: Any) -> None:
         commands, "tail", "show what happens, as it happens", act_tail, "storewarden tail --json"
     )
     words.json_option(tail)
-    tail.add_argument("--count", type=int, metavar="N", help="end after N lines")
+    tail.add_argument("--count", type=words.count, metavar="N", help="end after N lines")
 
 
 def asked(request: dict[str, Any]) -> Any:
     """Return the running daemon's answer, or end the command with why not."""
-    from edge.control import NotRunning, Refused, ask, socket_path
+    from edge.control import Misused, NotRunning, Refused, ask, socket_path
 
     try:
         return asyncio.run(ask(socket_path(), request, seconds=30.0))
+    except Misused as misused:
+        raise WrongUsage(str(misused)) from None
     except (NotRunning, Refused) as error:
         raise Failed(str(error)) from None
 
@@ -121,6 +123,8 @@ async def _tail(*, as_json: bool, count: int | None) -> int:
             if as_json:
                 words.print_json(item)
             else:
+                if item.get("dropped"):
+                    words.show(f"{words.counted(item['dropped'], 'line')} dropped: read faster")
                 print(line(item))
             sys.stdout.flush()
             shown += 1

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.cli import words
-from edge.cli.exits import Failed
+from edge.cli.exits import Failed, WrongUsage
 
 
 def add(commands: Any) -> None:
@@ -54,11 +54,11 @@ def act(chosen: argparse.Namespace) -> int:
 def _folders(chosen: argparse.Namespace) -> list[Path]:
     if chosen.fleet is None:
         if not chosen.config.is_dir():
-            raise Failed(f"there is no folder {chosen.config}")
+            raise WrongUsage(f"there is no folder {chosen.config}")
         return [chosen.config]
     folders = sorted(path.parent for path in chosen.fleet.glob("*/site.yaml"))
     if not folders:
-        raise Failed(f"no folder in {chosen.fleet} has a site.yaml")
+        raise WrongUsage(f"no folder in {chosen.fleet} has a site.yaml")
     return folders
 
 

@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
         made.add_argument("--file", type=Path, help="a journal file, in place of the site's own")
         words.json_option(made)
         if name == "tail":
-            made.add_argument("--count", type=int, default=20, metavar="N")
+            made.add_argument("--count", type=words.count, default=20, metavar="N")
 
 
 def _none(_chosen: argparse.Namespace) -> int:

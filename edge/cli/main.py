@@ -61,6 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
+    except OSError as error:  # a file that can't be read, a folder that can't be made
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"storewarden: {where}{error.strerror or error}", file=sys.stderr)
+        return NO
     return int(code)
 
 

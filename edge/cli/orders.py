@@ -1,4 +1,4 @@
-"""`storewarden order`, `evacuate`: what a person tells a device or the site; journaled."""
+"""`storewarden order`, `evacuate`, `incident`: what a person tells the site; journaled."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from edge.cli import words
 from edge.cli.ask import asked
-from edge.cli.exits import DONE, WrongUsage
+from edge.cli.exits import DONE, NO, WrongUsage
 
 
 def add(commands: Any) -> None:
@@ -46,6 +46,20 @@ def add(commands: Any) -> None:
     )
     words.json_option(evacuate)
     _person(evacuate)
+
+    example = "storewarden incident ack gate_activation --reason 'seen on camera'"
+    incident = words.command(commands, "incident", "look after incidents", _none, example)
+    parts = incident.add_subparsers(dest="part", metavar="ack", required=True)
+    ack = words.command(
+        parts, "ack", "say that it is looked after: its escalations stop", act_incident, example
+    )
+    ack.add_argument("name", metavar="NAME")
+    words.json_option(ack)
+    _person(ack)
+
+
+def _none(_chosen: argparse.Namespace) -> int:
+    return NO
 
 
 def _person(to: argparse.ArgumentParser) -> None:
@@ -119,4 +133,19 @@ def act_evacuate(chosen: argparse.Namespace) -> int:
     else:
         past = {"start": "started", "drill": "drill started", "end": "ended"}
         print(f"evacuation {past[chosen.action]}")
+    return DONE
+
+
+def act_incident(chosen: argparse.Namespace) -> int:
+    request = {
+        "do": "acknowledge",
+        "name": chosen.name,
+        "reason": chosen.reason,
+        "by": _who(chosen),
+    }
+    told = asked(request)
+    if chosen.json:
+        words.print_json(told)
+    else:
+        print(f"{told['incident']}: {told['outcome']}")
     return DONE

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from edge.cli import words
-from edge.cli.exits import DONE, NO
+from edge.cli.exits import DONE, NO, WrongUsage
 
 
 def add(commands: Any) -> None:
@@ -52,6 +52,8 @@ def act_test(chosen: argparse.Namespace) -> int:
         if not chosen.json:
             for failure in failures:
                 words.show(f"{case.mark.file}:{case.mark.line}: {case.name}: {failure}")
+    if chosen.only and not results:
+        raise WrongUsage(f"no test's name contains {chosen.only!r}")
     if chosen.json:
         words.print_json(results)
     else:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.cli import words
-from edge.cli.exits import DONE, NO, Failed
+from edge.cli.exits import DONE, NO, Failed, WrongUsage
 
 log = logging.getLogger("storewarden")
 
@@ -34,7 +34,7 @@ def act(chosen: argparse.Namespace) -> int:
     logs.begin(verbose=chosen.verbose)
     folder: Path = chosen.config
     if not folder.is_dir():
-        raise Failed(f"there is no folder {folder}")
+        raise WrongUsage(f"there is no folder {folder}")
     return serve(folder)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge.cli.exits import NO, Failed
+from edge.cli.exits import NO, Failed, WrongUsage
 
 if TYPE_CHECKING:
     from edge.config.model import Configuration
@@ -53,7 +53,16 @@ def seconds(text: str) -> float:
     found = duration(text)
     if found is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a duration; {duration_hint(text)}")
+    if found <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time at all")
     return found
+
+
+def count(text: str) -> int:
+    """Return the number of `20`; an error of usage unless it is at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    return int(text)
 
 
 def print_json(data: Any) -> None:
@@ -76,7 +85,7 @@ def loaded(folder: Path) -> Configuration:
     from rules.problems import ConfigurationRefused
 
     if not folder.is_dir():
-        raise Failed(f"there is no folder {folder}")
+        raise WrongUsage(f"there is no folder {folder}")
     try:
         return load(folder)
     except ConfigurationRefused as refused:
