@@ -151,7 +151,10 @@ def _read_only(path: Path) -> sqlite3.Connection:
         if Path(f"{path}-wal").exists():
             raise
         # A clean file in a folder that cannot be written to.
-        db = sqlite3.connect(f"{where}&immutable=1", uri=True, isolation_level=None)
+        return sqlite3.connect(f"{where}&immutable=1", uri=True, isolation_level=None)
+    except BaseException:
+        db.close()
+        raise
     return db
 
 
