@@ -101,7 +101,7 @@ def test_the_alarms_ask_for_metrics_that_there_are(seen: Seen) -> None:
     alarms = PAGE.partition("Alarms worth having")[2].partition("## MQTT")[0]
     asked = set(re.findall(r"storewarden_\w+", alarms))
 
-    assert len(asked) == 7
+    assert len(asked) == 8
     assert {name for name in asked if f"\n{name}" not in seen.metrics} == {
         "storewarden_orders_failed_total"  # nothing has failed yet: it has no series
     }
