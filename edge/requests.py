@@ -71,6 +71,7 @@ class Desk:
             "up_for": round(parts.clock.tick() - self._began, 1),
             "tick": round(parts.clock.tick(), 3),
             "time": utc(parts.clock.now()),
+            "timezone": site.timezone,
             "clock": "trusted" if parts.speaker.trusted else "untrusted",
             "open": states.value(SITE, "open"),
             "evacuation": states.value(SITE, "evacuation"),

@@ -11,10 +11,13 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge.cli import words
 from edge.cli.exits import DONE, Failed
+
+if TYPE_CHECKING:
+    from edge.cli.feed import Feed
 
 START_WITHIN = 20.0
 STOP_WITHIN = 10.0
@@ -39,7 +42,8 @@ def act(chosen: argparse.Namespace) -> int:
 
 
 async def _demo(lasts: float | None, mqtt: str | None, *, colour: bool) -> int:
-    from edge.control import NotRunning, ask
+    from edge.cli.feed import feed_of
+    from edge.control import NotRunning, Refused, ask
     from edge.demo.broker import embedded
     from edge.demo.store import configured, simulated
     from edge.demo.story import play
@@ -58,19 +62,27 @@ async def _demo(lasts: float | None, mqtt: str | None, *, colour: bool) -> int:
         daemon = await stack.enter_async_context(_daemon(folder, config))
         socket = folder / "run" / "control.sock"
 
+        feed = await feed_of(socket, colour=colour)
+
         async def person(request: dict[str, object]) -> None:
-            told = await _person(socket, request)
-            _say(f"  a person: {told}")
+            try:
+                await ask(socket, request, seconds=30.0)
+            except Refused as refused:
+                _say(f"{'':8}    refused: {feed.named(str(refused))}")
+
+        def tell(text: str) -> None:
+            _say(f"\n\x1b[1;36m{text}\x1b[0m" if colour else f"\n# {text}")
 
         async def story() -> None:
+            await _all_heard(socket)
             while True:
-                await play(store, person, lambda text: _say(f"\n# {text}"))
+                await play(store, person, tell)
 
-        feed = asyncio.create_task(_feed(socket, colour=colour))
+        following = asyncio.create_task(_follow(socket, feed))
         playing = asyncio.create_task(story())
         ended = asyncio.create_task(daemon.wait())
         waiting = asyncio.create_task(enough.wait())
-        tasks = (feed, playing, ended, waiting)
+        tasks = (following, playing, ended, waiting)
         await asyncio.wait(tasks, timeout=lasts, return_when=asyncio.FIRST_COMPLETED)
         try:
             status = None if ended.done() else await ask(socket, {"do": "status"})
@@ -130,24 +142,22 @@ async def _until(socket: Path, daemon: asyncio.subprocess.Process, log: Path) ->
     raise Failed(f"the daemon did not start:\n{log.read_text()[-4000:]}")
 
 
-async def _feed(socket: Path, *, colour: bool) -> None:
-    from edge.cli.feed import interesting, line
+async def _follow(socket: Path, feed: Feed) -> None:
     from edge.control import follow
 
     async for item in follow(socket, {"do": "tail"}):
-        if interesting(item):
-            _say(line(item, colour=colour))
+        if (line := feed.line(item)) is not None:
+            _say(line)
 
 
-async def _person(socket: Path, request: dict[str, object]) -> str:
-    from edge.control import Refused, ask
+async def _all_heard(socket: Path) -> None:
+    """Wait until every device is heard, so that the story misses nothing."""
+    from edge.control import ask
 
-    what = f"{request['do']} {request.get('action') or request.get('device')}"
-    try:
-        await ask(socket, request, seconds=30.0)
-    except Refused as refused:
-        return f"{what}: refused: {refused}"
-    return f"{what}: done"
+    with suppress(TimeoutError):
+        async with asyncio.timeout(START_WITHIN):
+            while (await ask(socket, {"do": "status"}))["devices_down"]:
+                await asyncio.sleep(0.1)
 
 
 def _say(text: str) -> None:

@@ -17,7 +17,9 @@ async def play(store: Store, person: Person, tell: Tell) -> None:
     module, gateway, printer = store.module, store.gateway, store.printer
     wait = asyncio.sleep
 
-    tell("The store opens; the first customers come in.")
+    tell("The store opens: the emergency exit is locked, the first customers come in.")
+    order = {"do": "order", "device": "lock_exit", "command": "relock", "parameters": {}}
+    await person({**order, "reason": "opening", "by": "demo"})
     await _door(store, "di1", 1.5)
     gateway.say("VISITORS IN 3 OUT 0")
     await wait(1.5)
@@ -35,8 +37,10 @@ async def play(store: Store, person: Person, tell: Tell) -> None:
     await wait(9)
 
     tell("The EAS gateway's cable is pulled; it is missed, and nobody else is delayed.")
+    gateway.refuse = True
     gateway.hang_up()
     await wait(9)
+    gateway.refuse = False
     await gateway.come_back()
     await wait(4)
 
@@ -67,7 +71,6 @@ async def play(store: Store, person: Person, tell: Tell) -> None:
     await wait(3)
     await person({"do": "evacuate", "action": "end", "reason": "all clear", "by": "demo"})
     await wait(2)
-    order = {"do": "order", "device": "lock_exit", "command": "relock", "parameters": {}}
     await person({**order, "reason": "all clear", "by": "demo"})
     await wait(6)
     tell("The last customers leave.")
