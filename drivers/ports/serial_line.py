@@ -9,9 +9,19 @@ import os
 import termios
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any, cast
 
 from drivers.ports.address import SerialAddress
+
+SIZES = {5: termios.CS5, 6: termios.CS6, 7: termios.CS7, 8: termios.CS8}
+CMSPAR = 0o10000000000
+"""Mark or space parity, from Linux' termbits.h; Python's termios leaves it out."""
+PARITIES = {
+    "N": 0,
+    "E": termios.PARENB,
+    "O": termios.PARENB | termios.PARODD,
+    "M": termios.PARENB | termios.PARODD | CMSPAR,
+    "S": termios.PARENB | CMSPAR,
+}
 
 
 class SerialLine:
@@ -61,27 +71,35 @@ async def open_line(address: SerialAddress) -> AsyncIterator[SerialLine]:
 
 
 def _open(address: SerialAddress) -> int:
-    import serialx  # costs 0.1 s, and only sites with a serial port need it
-
     descriptor = os.open(address.path, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
     try:
         _lock(descriptor)
-        port = cast("Any", serialx.Serial)(  # its declared type leaves `fileno` out
-            address.path,
-            baudrate=address.baud,
-            parity=address.parity,
-            byte_size=address.bits,
-            stopbits=address.stop,
-            exclusive=False,  # `_lock` has done it
-            fileno=descriptor,
-        )
-        port.reconfigure_port()
-    except BaseException as error:
+        _configure(descriptor, address)
+    except termios.error as error:
         os.close(descriptor)
-        if isinstance(error, (termios.error, serialx.SerialException)):
-            raise OSError(errno.EINVAL, f"cannot be set to {address.settings}: {error}") from error
+        raise OSError(errno.EINVAL, f"cannot be set to {address.settings}: {error}") from error
+    except BaseException:
+        os.close(descriptor)
         raise
     return descriptor
+
+
+def _configure(descriptor: int, address: SerialAddress) -> None:
+    """Set speed and frame, raw and without flow control (termios(3)).
+
+    Raises:
+        OSError: this system has no such speed.
+        termios.error: the port can't be set so.
+    """
+    speed = getattr(termios, f"B{address.baud}", None)
+    if speed is None:
+        raise OSError(errno.EINVAL, f"cannot be set to {address.settings}: no such speed")
+    control = [*termios.tcgetattr(descriptor)[6]]
+    control[termios.VMIN], control[termios.VTIME] = 1, 0
+    frame = SIZES[address.bits] | PARITIES[address.parity] | termios.CLOCAL | termios.CREAD
+    if address.stop == 2:
+        frame |= termios.CSTOPB
+    termios.tcsetattr(descriptor, termios.TCSANOW, [0, 0, frame, 0, speed, speed, control])
 
 
 def _lock(descriptor: int) -> None:
