@@ -78,10 +78,12 @@ class SimulatedSender(ABC):
     def hang_up(self) -> None:
         """End the connection, as an unplugged cable or a restarting gateway does."""
 
-    async def come_back(self) -> None:
-        """Undo `hang_up`: plug the cable in at a new device, or call again.
+    def unplug(self) -> None:
+        """End the connection, and take no other until `come_back`."""
+        self.hang_up()
 
-        Does nothing where it is for the port to call.
+    async def come_back(self) -> None:
+        """Undo `hang_up` and `unplug`: plug the cable in at a new device, listen or call again.
 
         Raises:
             OSError: nobody listens.
@@ -96,9 +98,25 @@ class _Tcp(SimulatedSender):
         self._to = to
         self._writer: asyncio.StreamWriter | None = None
         self._calls: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self._port = 0
+
+    async def listen(self, port: int) -> None:
+        """Take calls on `port` of loopback, 0 picks a free one."""
+        self._server = await asyncio.start_server(self.serve, "127.0.0.1", port)
+        self._port = self._server.sockets[0].getsockname()[1]
+        self.url = f"tcp://127.0.0.1:{self._port}"
+
+    def unplug(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        self.hang_up()
 
     async def come_back(self) -> None:
-        if self._to is not None:
+        if self._to is None and self._server is None:
+            await self.listen(self._port)
+        elif self._to is not None:
             call = asyncio.create_task(self.serve(*await asyncio.open_connection(*self._to)))
             self._calls.add(call)
             call.add_done_callback(self._calls.discard)
@@ -240,9 +258,8 @@ async def simulate(
             sim = _Pty(separator, encoding, link)
         elif kind == "tcp":
             sim = _Tcp(separator, encoding)
-            server = await asyncio.start_server(sim.serve, "127.0.0.1", port)
-            stack.callback(server.close)
-            sim.url = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            await sim.listen(port)
+            stack.callback(sim.unplug)
         elif kind == "tcp-client":
             assert to is not None, "say whom to call"
             sim = _Tcp(separator, encoding, to)

@@ -114,18 +114,22 @@ def act_tail(chosen: argparse.Namespace) -> int:
 
 
 async def _tail(*, as_json: bool, count: int | None) -> int:
-    from edge.cli.feed import line
+    from edge.cli.feed import feed_of
     from edge.control import NotRunning, Refused, follow, socket_path
 
     shown = 0
     try:
+        feed = None if as_json else await feed_of(socket_path(), colour=sys.stdout.isatty())
         async for item in follow(socket_path(), {"do": "tail"}):
-            if as_json:
+            if feed is None:
                 words.print_json(item)
             else:
                 if item.get("dropped"):
                     words.show(f"{words.counted(item['dropped'], 'line')} dropped: read faster")
-                print(line(item))
+                line = feed.line(item)
+                if line is None:
+                    continue
+                print(line)
             sys.stdout.flush()
             shown += 1
             if shown == count:

@@ -156,7 +156,7 @@ async def _all_heard(socket: Path) -> None:
 
     with suppress(TimeoutError):
         async with asyncio.timeout(START_WITHIN):
-            while (await ask(socket, {"do": "status"}))["devices_down"]:
+            while (await ask(socket, {"do": "status"}))["devices_down"]:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
 
 

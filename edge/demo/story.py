@@ -37,10 +37,8 @@ async def play(store: Store, person: Person, tell: Tell) -> None:
     await wait(9)
 
     tell("The EAS gateway's cable is pulled; it is missed, and nobody else is delayed.")
-    gateway.refuse = True
-    gateway.hang_up()
+    gateway.unplug()
     await wait(9)
-    gateway.refuse = False
     await gateway.come_back()
     await wait(4)
 

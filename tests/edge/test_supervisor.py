@@ -54,9 +54,21 @@ def test_a_loss_is_said_once_until_the_link_was_up_again() -> None:
         await emit(LinkUp())
         raise LinkLost("hung up")
 
-    heard, starts = watched(Plain(does=flaps), 1.2)
-    assert starts == [0.0, 0.5, 1.0]
+    heard, starts = watched(Plain(does=flaps), 2)
+    assert starts == [0.0, 0.5, 1.5]
     assert [s.kind for s in heard] == ["link.up", "link.down"] * 3
+
+
+def test_the_waits_begin_anew_after_a_link_that_lasted_ten_seconds() -> None:
+    lasts = iter([0.0, 0.0, 9.9, 10.1, 0.0])
+
+    async def flaps(emit: Emit) -> None:
+        await emit(LinkUp())
+        await asyncio.sleep(next(lasts))
+        raise LinkLost("hung up")
+
+    _heard, starts = watched(Plain(does=flaps), 24.5)
+    assert starts == pytest.approx([0.0, 0.5, 1.5, 13.4, 24.0])
 
 
 def test_the_jitter_shortens_a_wait_by_up_to_half() -> None:
