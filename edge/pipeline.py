@@ -76,6 +76,7 @@ class Pipeline:
             try:
                 if any(turn.given for _event, _stamp, turn in done):
                     await asyncio.sleep(0)  # the devices' workers go first
+                    await asyncio.sleep(0)  # and begin to perform
             finally:
                 self.write(done)  # at a stop too: what was ordered is journaled
             await asyncio.sleep(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -42,6 +43,10 @@ BY_TEXT: dict[str, tuple[bytes, Callable[[Any], Any]]] = {
     "fire_printer": (b";", SimulatedPrinter),
 }
 
+WAITING = frozenset({"serve", "connected", "wait_output", "until_asked"})
+"""What the actors offer to programs only: it waits for something."""
+_NAMED = re.compile(r"[a-z_]+=")
+
 TYPES = sorted({"modbus", "text", "onvif_camera", "recorder", *ON_INPUTS, *ON_OUTPUTS, *BY_TEXT})
 
 
@@ -61,29 +66,41 @@ class Simulation:
         found: dict[str, inspect.Signature] = {}
         for actor in self.actors:
             for name, method in inspect.getmembers(actor, inspect.ismethod):
-                if not name.startswith("_") and name not in found and name != "serve":
+                if not name.startswith("_") and name not in found and name not in WAITING:
                     found[name] = inspect.signature(method)
         return found
 
     async def say(self, line: str) -> str:
         """Do what `line` says, `pulse di0 0.1`; return what is wrong with it, or nothing.
 
-        `set NAME VALUE` also sets a fault of the simulator.
+        `walk_out open_for=2` names an argument; `fault NAME VALUE` sets a fault of the simulator.
         """
         word, *arguments = line.split()
-        values = [_value(a) for a in arguments]
+        values = [_value(a) for a in arguments if not _NAMED.match(a)]
+        named = {
+            n: _value(v) for a in arguments if _NAMED.match(a) for n, _, v in [a.partition("=")]
+        }
         if word == "fault" and len(values) == 2:
             return self._fault(str(values[0]), values[1])
         for actor in self.actors:
             method = getattr(actor, word, None)
             if word in self.words() and callable(method):
                 if word in {"say", "raw"} and arguments:
-                    values = [line.split(maxsplit=1)[1]]
+                    text_, named = line.split(maxsplit=1)[1], {}
+                    values = [text_.encode() if word == "raw" else text_]
                 try:
-                    done = method(*values)
+                    done = method(*values, **named)
                     if inspect.isawaitable(done):
                         await done
-                except (TypeError, ValueError, KeyError, AttributeError) as error:
+                except (
+                    ArithmeticError,
+                    AssertionError,
+                    AttributeError,
+                    LookupError,
+                    OSError,
+                    TypeError,
+                    ValueError,
+                ) as error:
                     return f"{word}: {error}"
                 return ""
         return f"unknown word {word!r}; known: {', '.join(self.words())}, fault NAME VALUE"
