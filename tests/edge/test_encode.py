@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import string
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cloudevents.core.formats.json import JSONFormat
@@ -20,6 +20,7 @@ from edge.dispatch import Given
 from edge.encode import CONTENT_TYPE, Encoder, body_of, cloud_event, event_of, message_of, utc
 from tests.edge.shop import said
 
+EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 ENCODER = Encoder("storewarden", "shop", "abcdef012345")
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -36,7 +37,7 @@ EVENTS = st.builds(
     kind=WORD,
     priority=st.sampled_from(Priority),
     tick=st.integers(0, 10**9).map(lambda n: n / 64),
-    at=st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),
+    at=st.integers(0, 2**41).map(lambda ms: EPOCH + timedelta(milliseconds=ms)),
     boot=st.text("0123456789abcdef", min_size=32, max_size=32),
     trusted=st.booleans(),
     fields=st.dictionaries(TEXT, VALUES, max_size=3),

@@ -58,9 +58,10 @@ def test_a_record_carries_its_fields_and_the_device(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(path)
         handler = Journald(path)
-        logger = logging.Logger("edge.supervisor")
+        logger = logging.getLogger("edge.test_of_journald")
         logger.addHandler(handler)
         logger.warning("device %s: gone\nfor good", "door", extra={"device": "door"})
+        logger.removeHandler(handler)
         found = decoded(sock.recv(65536))
         handler.close()
     line = found.pop("CODE_LINE")
@@ -69,7 +70,7 @@ def test_a_record_carries_its_fields_and_the_device(tmp_path: Path) -> None:
         "MESSAGE": "device door: gone\nfor good",
         "PRIORITY": "4",
         "SYSLOG_IDENTIFIER": "storewarden",
-        "LOGGER": "edge.supervisor",
+        "LOGGER": "edge.test_of_journald",
         "CODE_FILE": __file__,
         "STOREWARDEN_DEVICE": "door",
     }

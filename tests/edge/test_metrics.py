@@ -11,9 +11,22 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from edge.metrics import Metrics, counter, gauge
 
-NAMES = """events_total rule_fired_total rule_blind_total reaction_seconds order_seconds
-orders_failed_total device_up device_last_seen_timestamp_seconds device_bypassed
-journal_commit_seconds clock_trusted loop_lag_seconds build_info config_refused""".split()
+NAMES = (
+    "events_total",
+    "rule_fired_total",
+    "rule_blind_total",
+    "reaction_seconds",
+    "order_seconds",
+    "orders_failed_total",
+    "device_up",
+    "device_last_seen_timestamp_seconds",
+    "device_bypassed",
+    "journal_commit_seconds",
+    "clock_trusted",
+    "loop_lag_seconds",
+    "build_info",
+    "config_refused",
+)
 
 
 @pytest.fixture
