@@ -6,6 +6,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -21,10 +22,10 @@ LIMIT = 20.0
 class Daemon:
     """`await daemon.start()`, then ask, stop or kill it; starting it again goes on."""
 
-    def __init__(self, folder: Path, config: Path) -> None:
+    def __init__(self, folder: Path, config: Path, run: Path | None = None) -> None:
         self.config = config
         self.folder = folder
-        self.run = folder / "run"
+        self.run = run or folder / "run"
         self.state = folder / "state"
         self.socket = self.run / "control.sock"
         self.run.mkdir(exist_ok=True)
@@ -121,10 +122,21 @@ class Daemon:
 @asynccontextmanager
 async def running(folder: Path, config: Path) -> AsyncIterator[Daemon]:
     """Run the daemon until the block ends; it may be killed and started within."""
-    daemon = Daemon(folder, config)
-    await daemon.start()
+    # a short name: a socket's path has 107 bytes at most
+    with tempfile.TemporaryDirectory(prefix="warden-") as run:
+        daemon = Daemon(folder, config, Path(run))
+        try:
+            await daemon.start()
+            yield daemon
+        finally:
+            await _ended(daemon)
+
+
+async def _ended(daemon: Daemon) -> None:
+    if daemon.process is None or daemon.process.returncode is not None:
+        return
     try:
-        yield daemon
-    finally:
-        if daemon.process is not None and daemon.process.returncode is None:
-            await daemon.stop()
+        await daemon.stop()
+    except TimeoutError:
+        await daemon.kill()
+        raise
