@@ -85,9 +85,9 @@ def test_an_order_is_done_refused_or_wrongly_written(tmp_path: Path) -> None:
         assert "done" in out
         assert store.module.outputs[LIGHT] is True
         for arguments, exit_code, said in (
-            (("order", "light_tills", "release", *why), 1, "light_tills cannot release"),
+            (("order", "light_tills", "release", *why), 2, "light_tills cannot release"),
             (("order", "light_tills", "dance", *why), 2, "dance"),
-            (("order", "nobody", "sound", *why), 1, "there is no device 'nobody'"),
+            (("order", "nobody", "sound", *why), 2, "there is no device 'nobody'"),
             (("order", "light_tills", "switch_on"), 2, "--reason"),
             (("order", "light_tills", "switch_on", "--for", "5", *why), 2, "did you mean 5s?"),
             (("order", "light_tills", "switch_on", "loud", *why), 2, "k=v"),
