@@ -60,12 +60,13 @@ async def run(
             clock.resume(known.last)
             parts = assemble(configuration, places, writer, clock, known, metrics, notify)
             own.encoder = parts.pipeline.encoder
-            metrics.configured(configuration.hash, parts.drivers)
+            commands = {d: [c.kind for c in e.accepts] for d, e in parts.drivers.items()}
+            rules = configuration.rules.rules
+            metrics.configured(configuration.hash, commands, [rule.id for rule in rules])
             metrics.refused.set(refused is not None)
             begin(parts, known)
             if refused is not None:
                 _say_refused(parts.speaker, refused)
-            rules = configuration.rules.rules
             log.info("rules run: %d devices, %d rules", len(parts.drivers), len(rules))
             notify.ready()
             reloading = asyncio.create_task(_reloaded(parts, hup, ended))

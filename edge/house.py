@@ -12,7 +12,11 @@ from drivers.ports.text import Text
 
 
 class Wires:
-    """Every line and port of the site, by name. Names were checked when the files were loaded."""
+    """Every line and port of the site, by name. Names were checked when the files were loaded.
+
+    A module does not know its own id: each line and port is told its whole name here, so that
+    what a device says of it names the module too.
+    """
 
     def __init__(self, modules: Mapping[str, Driver]) -> None:
         self._inputs: dict[str, InputLine] = {}
@@ -20,9 +24,14 @@ class Wires:
         self._ports: dict[str, TextPort] = {}
         for name, module in modules.items():
             if isinstance(module, IoModule):
-                self._inputs |= {f"{name}.{n}": line for n, line in module.inputs().items()}
-                self._outputs |= {f"{name}.{n}": line for n, line in module.outputs().items()}
+                for short, entering in module.inputs().items():
+                    entering.line = f"{name}.{short}"
+                    self._inputs[entering.line] = entering
+                for short, leaving in module.outputs().items():
+                    leaving.line = f"{name}.{short}"
+                    self._outputs[leaving.line] = leaving
             elif isinstance(module, Text):
+                module.port.name = name
                 self._ports[name] = module.port
 
     def lend(self, device: str, driver: Driver, folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter as Counter_
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
@@ -128,15 +128,22 @@ class Metrics:
             "p99": found[round(last * 0.99)],
         }
 
-    def configured(self, config: str, devices: Iterable[str]) -> None:
-        """Show which configuration runs, and its devices: none is heard or bypassed yet."""
+    def configured(
+        self, config: str, devices: Mapping[str, Iterable[str]], rules: Iterable[str]
+    ) -> None:
+        """Show which configuration runs, with its rules and devices (to their commands) at 0."""
         self.build.clear()
         self.build.labels(self._version, config).set(1)
         for per_device in (self.up, self.seen, self.bypassed):
             per_device.clear()
-        for device in devices:
+        for device, commands in devices.items():
             self.up.labels(device).set(0)
             self.bypassed.labels(device).set(0)
+            for command in commands:
+                self.failed.labels(device, command)
+        for rule in rules:
+            self.fired.labels(rule)
+            self.blind.labels(rule)
 
     def page(self) -> bytes:
         """Return everything in Prometheus' text format."""

@@ -32,7 +32,7 @@ NAMES = (
 @pytest.fixture
 def metrics() -> Metrics:
     found = Metrics("1.2")
-    found.configured("abc", ["door", "siren"])
+    found.configured("abc", {"door": [], "siren": ["sound"]}, ["r"])
     found.events.labels("door", "door.opened").inc()
     found.fired.labels("r").inc()
     found.blind.labels("r").inc()
@@ -70,7 +70,7 @@ def test_every_device_is_there_before_it_was_heard(metrics: Metrics) -> None:
     page = metrics.page().decode()
     assert 'storewarden_device_up{device="door"} 0.0' in page
     assert 'storewarden_device_bypassed{device="siren"} 0.0' in page
-    metrics.configured("def", ["door"])
+    metrics.configured("def", {"door": []}, [])
     page = metrics.page().decode()
     assert 'device_up{device="siren"}' not in page
     assert 'storewarden_build_info{config="def",version="1.2"} 1.0' in page

@@ -169,7 +169,7 @@ def test_a_person_is_answered_and_the_refusal_is_said() -> None:
 
 def test_states_are_published_and_links_counted() -> None:
     async def story(road: Road) -> None:
-        road.metrics.configured("c", ["siren_back", "door_back"])
+        road.metrics.configured("c", {"siren_back": [], "door_back": []}, [])
         road.say("siren_back", "link.up")
         road.say("door_back", "door.opened")
         road.say("door_back", "link.down", reason="gone")
