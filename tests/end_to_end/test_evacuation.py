@@ -3,31 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from edge.control import Refused
-from edge.demo.store import Store, configured, simulated
-from tests.daemon import LIMIT, Daemon, running
-
-LOCK, BEACON, SIREN = "do3", "do2", "do0"
-
-
-@asynccontextmanager
-async def shop(folder: Path) -> AsyncIterator[tuple[Store, Daemon]]:
-    async with simulated(folder) as store:
-        config = configured(folder, store, None)
-        async with running(folder, config) as daemon:
-            await daemon.until(lambda status: not status["devices_down"])
-            yield store, daemon
-
-
-async def wired(store: Store, **outputs: bool) -> None:
-    """Wait until the module's coils are so."""
-    async with asyncio.timeout(LIMIT):
-        for output, on in outputs.items():
-            await store.module.wait_output(output, on)
+from edge.demo.store import Store
+from tests.daemon import Daemon
+from tests.shop import BEACON, FIRE, GATE, LOCK, SIREN, shop, state, wired
 
 
 def play(folder: Path, story: Callable[[Store, Daemon], Awaitable[None]]) -> None:
@@ -56,15 +38,13 @@ def test_a_fire_releases_the_exit_lights_the_beacon_and_silences_the_theft_siren
         order = {"do": "order", "device": "lock_exit", "command": "relock", "parameters": {}}
         await daemon.ask(**order, reason="opening", by="test")
         await wired(store, **{LOCK: True})
-        await store.module.pulse("di0", 0.1)
+        await store.module.pulse(GATE, 0.1)
         await wired(store, **{SIREN: True})
-        store.module.set("di4", True)
+        store.module.set(FIRE, True)
         await wired(store, **{LOCK: False, BEACON: True, SIREN: False})
         assert await refusal(daemon, **END) == "fire_main is in alarm"
-        store.module.set("di4", False)
-        async with asyncio.timeout(LIMIT):
-            while (await daemon.states("fire_main"))["alarm"] != "normal":
-                await asyncio.sleep(0.05)
+        store.module.set(FIRE, False)
+        await state(daemon, "fire_main", "alarm", "normal")
         assert await refusal(daemon, **END) == "fire_text is unknown"
         await daemon.ask(**END, despite=["fire_text"])
         await wired(store, **{BEACON: False})
@@ -77,11 +57,11 @@ def test_a_fire_releases_the_exit_lights_the_beacon_and_silences_the_theft_siren
 
 def test_the_latch_survives_kill_9_and_the_lock_stays_released(tmp_path: Path) -> None:
     async def story(store: Store, daemon: Daemon) -> None:
-        store.module.set("di4", True)
+        store.module.set(FIRE, True)
         await wired(store, **{LOCK: False, BEACON: True})
         await daemon.until(lambda status: status["evacuation"] == "yes")
         await daemon.kill()
-        store.module.set("di4", False)
+        store.module.set(FIRE, False)
         store.module.reboot()
         await daemon.start()
         status = await daemon.until(lambda status: not status["devices_down"])
@@ -100,7 +80,7 @@ def test_at_sigterm_sirens_are_off_and_the_lock_is_released(tmp_path: Path) -> N
     async def story(store: Store, daemon: Daemon) -> None:
         relock = {"device": "lock_exit", "command": "relock", "parameters": {}}
         await daemon.ask(do="order", **relock, reason="opening", by="test")
-        await store.module.pulse("di0", 0.1)
+        await store.module.pulse(GATE, 0.1)
         await wired(store, **{SIREN: True, LOCK: True})
         assert await daemon.stop() == 0
         assert store.module.outputs[SIREN] is False
@@ -113,7 +93,7 @@ def test_after_kill_9_safe_state_brings_every_output_to_its_state(tmp_path: Path
     async def story(store: Store, daemon: Daemon) -> None:
         relock = {"device": "lock_exit", "command": "relock", "parameters": {}}
         await daemon.ask(do="order", **relock, reason="opening", by="test")
-        await store.module.pulse("di0", 0.1)
+        await store.module.pulse(GATE, 0.1)
         await wired(store, **{SIREN: True, LOCK: True})
         await daemon.kill()
         assert store.module.outputs[SIREN] is True
