@@ -71,8 +71,8 @@ class Hearing:
 
 
 def _folder(driver: Recorder) -> Path:
-    assert driver._folder is not None
-    return driver._folder
+    assert driver._video is not None
+    return driver._video.folder
 
 
 def recorder(url: str, folder: Path, **more: object) -> Recorder:
@@ -220,7 +220,7 @@ def test_a_camera_that_hangs_up_in_a_clip_leaves_a_playable_clip_with_its_gap_to
 
 
 def test_a_frozen_camera_is_a_lost_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drivers.recorder.SOCKET_LIMIT", 1.0)
+    monkeypatch.setattr("drivers.wire.video.SOCKET_LIMIT", 1.0)
 
     async def main() -> None:
         async with (
@@ -239,7 +239,7 @@ def test_a_frozen_camera_is_a_lost_link(tmp_path: Path, monkeypatch: pytest.Monk
 def test_an_ffmpeg_that_stalls_without_ending_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("drivers.recorder.STILL", 1.5)
+    monkeypatch.setattr("drivers.wire.video.STILL", 1.5)
 
     async def main() -> None:
         async with (
@@ -308,7 +308,7 @@ def test_an_absent_camera_is_told_apart_from_both(tmp_path: Path) -> None:
 def test_a_frozen_camera_that_takes_connections_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("drivers.recorder.SOCKET_LIMIT", 1.0)
+    monkeypatch.setattr("drivers.wire.video.SOCKET_LIMIT", 1.0)
 
     async def main() -> None:
         async with RtspCameraSimulator(gop=5) as camera:
