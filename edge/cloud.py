@@ -51,6 +51,7 @@ class Cloud:
         self._began = utc(clock.now())
         self._refused_at = float("-inf")
         self._stat: Stat | None = None
+        self._connected = asyncio.Event()
         self._uplink = self._made(site.mqtt) if site.mqtt is not None else None
 
     def _made(self, mqtt: Mqtt) -> Uplink:
@@ -100,6 +101,7 @@ class Cloud:
 
     def _linked(self, reason: str | None) -> None:
         if reason is None:
+            self._connected.set()
             self._speaker.site("uplink.connected")
             return
         self._speaker.site("uplink.disconnected", fields={"reason": reason})
@@ -130,13 +132,16 @@ class Cloud:
 
     async def _anchors(self, uplink: Uplink) -> None:
         while True:
+            self._connected.clear()
             await self._look()
             if (stat := self._stat) is not None:
                 told = {"journal": stat.journal, "sequence": str(stat.last), "link": stat.link}
                 anchor = json.dumps(told | {"at": utc(self._clock.now())}).encode()
                 uplink.publish_state(self._encoder.anchor_topic, anchor)
                 log.debug("anchor: sequence %d, link %s", stat.last, stat.link)
-            await asyncio.sleep(ANCHOR_EVERY)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ANCHOR_EVERY):
+                    await self._connected.wait()
 
     async def _look(self) -> None:
         with suppress(JournalError):

@@ -19,7 +19,7 @@ from edge.clock import LastRecord
 from edge.decide import Decider
 from edge.encode import body_of, event_of
 
-REPLAYED = frozenset({Kind.EVENT, Kind.OUTCOME})
+REPLAYED = frozenset({Kind.EVENT, Kind.OUTCOME, Kind.GAP})
 NEWEST = 100
 """Records looked into for the time of the last one."""
 log = logging.getLogger(__name__)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Protocol
 
-from buffer.record import Draft
+from buffer.record import Draft, Kind, Record
 from drivers.event import SITE, Event
 from drivers.priorities import Priority
 from drivers.signals import InputEdge, InputFault, LinkDown, LinkUp, OrderFailed
@@ -15,7 +15,7 @@ from edge.clock import Clock
 from edge.decide import Decider
 from edge.described import described
 from edge.dispatch import Dispatch
-from edge.encode import Encoder
+from edge.encode import Encoder, event_of
 from edge.inbox import Inbox
 from edge.metrics import Metrics
 from edge.notify import Notify
@@ -26,6 +26,7 @@ from rules.model import Fired, NotFired
 Done = tuple[Event | None, Event, Turn]
 """The event (None: time alone did it), what gives the stamp, and what it led to."""
 
+STARTED = f"/event/{SITE}/journal.started"
 NOT_HEARD = frozenset({LinkDown.kind, InputFault.kind, OrderFailed.kind})
 """What is said about a device that did not say anything."""
 IDLE = 1.0
@@ -65,6 +66,8 @@ class Pipeline:
         self.turned = clock.tick()
         """Tick of the last turn."""
         self._fed = 0.0
+        self._in_journal: set[str] = set()
+        """Ids of events that the journal has written itself."""
         self._answers: dict[str, asyncio.Future[Turn]] = {}
 
     async def run(self) -> None:
@@ -112,6 +115,13 @@ class Pipeline:
         for event, stamp, turn in done:
             self._write(event, stamp, turn)
 
+    def heard(self, records: Iterable[Record]) -> None:
+        """Take what the journal wrote of itself, gaps and a new file, as events for the rules."""
+        for record in records:
+            if record.kind is Kind.GAP or (record.topic or "").endswith(STARTED):
+                self._in_journal.add(record.id)
+                self.inbox.put(event_of(record))
+
     def catch_up(self) -> None:
         """Carry out what fell due while nobody was there."""
         self.write(self._advance(self.clock.tick()))
@@ -142,7 +152,9 @@ class Pipeline:
 
     def _write(self, event: Event | None, stamp: Event, turn: Turn) -> None:
         if event is not None:
-            self.keep(self.encoder.event(event))
+            if event.id not in self._in_journal:
+                self.keep(self.encoder.event(event))
+            self._in_journal.discard(event.id)
             self._count(event)
         self._write_decisions(stamp, turn)
         for given in turn.given:

@@ -84,6 +84,7 @@ async def serve(parts: Parts, ended: asyncio.Event, *, stopping: asyncio.Event) 
 
     An unhandled error in any part ends all of them, and outputs go to their state as well.
     """
+    unfollow = parts.writer.follow(parts.pipeline.heard)
     road = asyncio.create_task(_road(parts), name="road")
     waiting = asyncio.create_task(ended.wait(), name="until ended")
     drivers = asyncio.create_task(_drivers(parts), name="drivers")
@@ -98,6 +99,7 @@ async def serve(parts: Parts, ended: asyncio.Event, *, stopping: asyncio.Event) 
         if broken:
             raise broken[0]
     finally:
+        unfollow()
         for task in (road, waiting, drivers):
             task.cancel()
         _ended, stuck = await asyncio.wait({road, waiting, drivers}, timeout=END_WITHIN)

@@ -58,6 +58,12 @@ def test_a_silence_from_below_is_refused_and_says_who_holds_it(story: Story) -> 
     assert orders(turn) == []
 
 
+def test_silence_and_switch_off_are_the_same_to_one_output(story: Story) -> None:
+    story.at(ordered(0, "beacon_back", "switch_on"))
+    turn = story.at(ordered(1, "beacon_back", "silence"))
+    assert (turn.answer, orders(turn)) == ("", ["beacon_back silence by person"])
+
+
 def test_a_silence_ends_what_is_not_above_it(story: Story) -> None:
     story.at(said(0, "eas_front", "eas.alarm"))
     turn = story.at(ordered(1, "siren_front", "silence", priority="security"))
@@ -114,6 +120,7 @@ def test_a_new_link_writes_the_live_lease_else_what_at_start_says(story: Story) 
 
     story.at(said(1, "eas_front", "eas.alarm"))
     assert orders(story.at(said(2, "siren_front", "link.up"))) == ["siren_front sound by rule"]
+    assert orders(story.at(said(3, "eas_front", "eas.alarm"))) == ["cam_exit goto gate by rule"]
 
 
 def test_an_output_that_reads_back_otherwise_is_written_again(story: Story) -> None:
@@ -247,7 +254,7 @@ def test_an_order_to_a_device_that_is_gone_is_answered_and_stops_no_replay(story
 def test_a_crash_keeps_leases_of_security_for_thirty_seconds(tmp_path: Path) -> None:
     configuration = shop(tmp_path)
     before = Story(configuration)
-    before.at(ordered(0, "siren_back", "sound"))
+    before.at(ordered(0, "siren_back", "sound", priority="security"))
     for silent, same_boot, left in ((30.0, True, 1), (30.1, True, 0), (1.0, False, 0)):
         after = Story(configuration)
         after.decider.restore(before.decider.save())

@@ -151,6 +151,18 @@ def test_raw_edges_are_written_and_decide_nothing() -> None:
     assert play(story).trace == ["edge annex input.edge"]
 
 
+def test_a_gap_in_the_journal_is_heard_by_rules_and_not_written_twice() -> None:
+    gap = Encoder("storewarden", "shop", "c").gap(said(0, SITE, "buffer.gap", reason="quota"))
+
+    async def story(road: Road) -> None:
+        seen = Line()
+        road.pipeline.followers.append(seen)
+        road.pipeline.heard([kept(gap), kept(Encoder("s", "s", "c").event(said(0, "d", "x")))])
+        assert (await seen.next())["signal"] == "buffer.gap"
+
+    assert play(story).trace == []
+
+
 def test_a_person_is_answered_and_the_refusal_is_said() -> None:
     async def story(road: Road) -> None:
         fields = {"target": "lock_exit", "command": "sound", "by": "Ann", "reason": "r"}

@@ -128,15 +128,19 @@ def test_an_untrusted_clock_says_no_moments_and_knows_no_hours(tmp_path: Path) -
     assert [(e.kind, e.sets) for e in wall.events] == [("clock.untrusted", {"open": "unknown"})]
 
 
-def test_what_fell_into_a_short_restart_is_said_late_and_nothing_twice(tmp_path: Path) -> None:
+def test_what_fell_into_a_short_restart_is_said_late(tmp_path: Path) -> None:
     before = begun(tmp_path, "2026-11-20T20:59:00+00:00")
-    saved = before.diary.save()
-    before.passes(61)
-
-    after = Wall(tmp_path, "2026-11-20T21:31:00+00:00")
-    after.diary.restore(saved)
-    after.site_clock.replayed(
-        said(0, "site", "closed", at=datetime(2026, 11, 20, 21, 0, 0, 500, tzinfo=UTC))
-    )
+    after = Wall(tmp_path, "2026-11-20T21:05:00+00:00")
+    after.diary.restore(before.diary.save())
     after.site_clock.begin()
-    assert after.said() == [("daily", True), ("state.known", False)]
+    assert after.said() == [("closed", True), ("state.known", False)]
+
+
+def test_what_was_said_after_the_last_snapshot_is_not_said_again(tmp_path: Path) -> None:
+    before = begun(tmp_path, "2026-11-20T20:59:00+00:00")
+    after = Wall(tmp_path, "2026-11-20T21:05:00+00:00")
+    after.diary.restore(before.diary.save())
+    at = datetime(2026, 11, 20, 21, 0, 0, 500, tzinfo=UTC)
+    after.site_clock.replayed(said(0, "site", "closed", at=at))
+    after.site_clock.begin()
+    assert after.said() == [("state.known", False)]
