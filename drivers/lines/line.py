@@ -103,6 +103,8 @@ class InputLine(_Watched):
         False, so that nobody misses it.
         """
         before = self.reading
+        if not edges and level is before.level:
+            return
         rose = 1 if level and before.level is False else 0
         count = before.count + max(edges, rose)
         if edges and not rose and level is not before.level and not level:

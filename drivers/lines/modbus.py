@@ -7,7 +7,7 @@ import difflib
 import logging
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
@@ -23,7 +23,7 @@ from drivers.contract import (
 from drivers.lines import modbus_address, modbus_profile
 from drivers.lines.line import InputLine, OutputLine, Watch
 from drivers.lines.modbus_address import ModbusAddress
-from drivers.lines.modbus_map import InputMap, ModuleMap, OutputMap, Place
+from drivers.lines.modbus_map import InputMap, ModuleMap, OutputMap, Place, joined
 from drivers.lines.modbus_plan import EdgeCounter, Span, plan
 from drivers.settings import Seconds
 from drivers.signals import InputEdge, LinkUp, ModuleRestarted, Signal
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 SETTLE = 0.05
 """Seconds after which an output that reads back otherwise is read once more."""
+OUTPUTS_EACH = 0.1
+"""Seconds after which outputs are read anew in a module that is polled more often: a write reads
+back what it wrote, and only a person at the module changes them else."""
 MOST_READS = 10
 """Polls of a doubted link that may contradict each other before it is given up."""
 SHORTEST_POLL, LONGEST_POLL = 0.005, 60.0
@@ -67,10 +70,16 @@ class Modbus(IoModule):
     _address: ModbusAddress = field(init=False, repr=False)
     _map: ModuleMap = field(init=False, repr=False)
     _plan: tuple[Span, ...] = field(init=False, repr=False)
+    _plan_of_inputs: tuple[Span, ...] = field(init=False, repr=False)
+    """What of the plan is more than outputs."""
     _levels: frozenset[Place] = field(init=False, repr=False)
     _inputs: dict[str, InputLine] = field(init=False, repr=False)
     _outputs: dict[str, _Output] = field(init=False, repr=False)
-    _counters: dict[str, EdgeCounter] = field(init=False, repr=False)
+    _read_inputs: tuple[_Input, ...] = field(init=False, repr=False)
+    _outputs_due: float = field(init=False, repr=False, default=0.0)
+    """Loop time at which the outputs are read again."""
+    _refusing: set[int] = field(init=False, repr=False, default_factory=set)
+    """Coils that start a counter, of which was said that the module refuses them."""
     _said: dict[str, InputEdge] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -87,11 +96,13 @@ class Modbus(IoModule):
             for name, where in self._map.inputs.items()
         }
         self._outputs = {name: _Output(name, where) for name, where in self._map.outputs.items()}
-        self._counters = {
-            name: EdgeCounter(where.counter.words)
-            for name, where in self._map.inputs.items()
-            if where.counter is not None
-        }
+        self._read_inputs = tuple(
+            _Input(self._inputs[name], where) for name, where in self._map.inputs.items()
+        )
+        outputs = {where.place for where in self._map.outputs.values()} - self._levels
+        self._plan_of_inputs = tuple(
+            span for span in self._plan if not outputs.issuperset(span.places())
+        )
 
     def _whole_map(self) -> ModuleMap:
         known = ModuleMap()
@@ -150,6 +161,7 @@ class Modbus(IoModule):
     async def _follow(self, link: Link, emit: Emit, news: Mapping[str, Watch]) -> None:
         loop = asyncio.get_running_loop()
         await self._start_counters(link)
+        self._outputs_due = loop.time()
         values = await self._read(link)
         for output in self._outputs.values():
             output.link = link
@@ -169,48 +181,37 @@ class Modbus(IoModule):
     async def _start_counters(self, link: Link) -> None:
         from drivers.lines.modbus_link import Refused
 
-        for where in self._map.inputs.values():
-            if where.counter is not None and where.counter.start is not None:
+        for line, where in zip(self._inputs.values(), self._map.inputs.values(), strict=True):
+            if where.counter is not None and (coil := where.counter.start) is not None:
                 try:
-                    await link.write_coil(where.counter.start, on=True)
-                except Refused:
-                    log.warning("%s: counter %d can't be started", self.url, where.counter.start)
+                    await link.write_coil(coil, on=True)
+                except Refused as error:
+                    if coil not in self._refusing:
+                        log.warning("%s: its counter can't be started: %s", line.line, error)
+                    self._refusing.add(coil)
 
     async def _read(self, link: Link) -> Values:
         """Return what the module reads now, twice the same if the link is doubted."""
+        now, spans = asyncio.get_running_loop().time(), self._plan_of_inputs
+        if now >= self._outputs_due:
+            self._outputs_due, spans = now + OUTPUTS_EACH, self._plan
         for output in self._outputs.values():
             output.touched = False
-        values = await self._read_once(link)
+        values = await _read_once(link, spans)
         for _ in range(MOST_READS):
             if not link.doubted:
                 return values
             link.doubted = False
-            before, values = values, await self._read_once(link)
+            before, values = values, await _read_once(link, spans)
             if any(before[place] != values[place] for place in self._levels):
                 link.doubted = True
         raise WireError(f"{self._address}: its answers contradict one another")
 
-    async def _read_once(self, link: Link) -> Values:
-        values: dict[Place, int] = {}
-        for span in self._plan:
-            values |= await link.read(span)
-        return values
-
     def _take(self, values: Values) -> bool:
         """Tell the lines what was read; return whether the module has lost its counters."""
-        counts = {
-            name: where.counter.value(values)
-            for name, where in self._map.inputs.items()
-            if where.counter is not None
-        }
-        restarted = any(self._counters[name].cleared(count) for name, count in counts.items())
-        if restarted:
-            for counter in self._counters.values():
-                counter.restart()
-        for name, line in self._inputs.items():
-            level = self._map.inputs[name].level(values)
-            edges = self._counters[name].edges(counts[name], level) if name in counts else 0
-            line.observe(level, edges=edges)
+        restarted = True in [each.cleared(values) for each in self._read_inputs]
+        for each in self._read_inputs:
+            each.take(values, restarted=restarted)
         for output in self._outputs.values():
             output.polled(values)
         return restarted
@@ -221,7 +222,7 @@ class Modbus(IoModule):
                 try:
                     await output.write(on=output.wanted)
                 except CommandFailed as error:
-                    log.warning("%s: after its restart: %s", self.url, error)
+                    log.warning("after a restart of the module: %s", error)
 
     async def _say(self, emit: Emit, news: Mapping[str, Watch]) -> None:
         for name, watch in news.items():
@@ -245,6 +246,40 @@ class Modbus(IoModule):
             output.lost(reason)
 
 
+async def _read_once(link: Link, spans: Iterable[Span]) -> Values:
+    values: dict[Place, int] = {}
+    for span in spans:
+        values |= await link.read(span)
+    return values
+
+
+class _Input:
+    """What a poll makes of one input, with all that stays the same looked up once."""
+
+    def __init__(self, line: InputLine, where: InputMap) -> None:
+        self._line = line
+        self._place, self._bit = where.place, where.bit or 0
+        self._words: tuple[Place, ...] = ()
+        if where.counter is not None:
+            self._words = where.counter.high_first
+        self._counter = EdgeCounter(len(self._words))
+        self._count = 0
+
+    def cleared(self, values: Values) -> bool:
+        """Take the counter; return whether the module has lost it."""
+        self._count = joined(self._words, values)
+        return self._counter.cleared(self._count)
+
+    def take(self, values: Values, *, restarted: bool) -> None:
+        """Tell the line what was read; after `cleared`."""
+        level, edges = bool(values[self._place] >> self._bit & 1), 0
+        if self._words:
+            if restarted:
+                self._counter.restart()
+            edges = self._counter.edges(self._count, level)
+        self._line.observe(level, edges=edges)
+
+
 class _Output(OutputLine):
     """A coil, written at once: between two requests of a poll."""
 
@@ -256,7 +291,7 @@ class _Output(OutputLine):
         self.touched = False
         """Whether it was written since the poll began: what the poll read is older."""
         self._writing = 0
-        self._where = where
+        self._coil, self._place = where.coil, where.place
         self._span = Span(table="coil", first=where.coil, count=1)
 
     async def write(self, *, on: bool) -> None:
@@ -266,7 +301,7 @@ class _Output(OutputLine):
         self.wanted = on
         self._writing += 1
         try:
-            await link.write_coil(self._where.coil, on=on)
+            await link.write_coil(self._coil, on=on)
             level = await self._read_back(link)
             if level is not on:
                 await asyncio.sleep(SETTLE)
@@ -282,12 +317,12 @@ class _Output(OutputLine):
             raise CommandFailed(f"{self.line}: told {_word(on)}, reads back {_word(level)}")
 
     async def _read_back(self, link: Link) -> bool:
-        return bool((await link.read(self._span))[self._where.place])
+        return bool((await link.read(self._span))[self._place])
 
     def polled(self, values: Values) -> None:
-        """Take what a poll read."""
-        if not self.touched and not self._writing:
-            self.observe(bool(values[self._where.place]))
+        """Take what a poll read, if it read outputs."""
+        if self._place in values and not self.touched and not self._writing:
+            self.observe(bool(values[self._place]))
 
 
 def _never_read(name: str) -> InputEdge:

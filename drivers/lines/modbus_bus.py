@@ -18,6 +18,7 @@ from pymodbus.pdu import ModbusPDU
 from drivers.contract import LinkLost
 from drivers.lines.modbus_address import ModbusAddress
 from drivers.ports.address import SerialAddress
+from drivers.ports.reason import in_words
 
 TIMEOUT = 0.8
 """Seconds that a module has to answer over TCP."""
@@ -36,6 +37,7 @@ LEAST_SILENCE = 0.00175
 logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL + 1)
 
 Client = AsyncModbusTcpClient | AsyncModbusSerialClient
+Connect = Callable[[], Awaitable[tuple[asyncio.Transport, asyncio.BaseProtocol]]]
 _shared: dict[str, Bus] = {}
 
 
@@ -53,6 +55,9 @@ class Bus:
             if isinstance(at, SerialAddress):
                 self._gap = max(SILENCE * character, LEAST_SILENCE)
         self.client = _client(address, self.timeout)
+        self._why = ""
+        self._connect: Connect = self.client.ctx.call_create
+        self.client.ctx.call_create = self._noting_why
         self._one_at_a_time = asyncio.Lock()
         self._quiet_until = 0.0
         self._users = 0
@@ -69,11 +74,22 @@ class Bus:
         """
         try:
             async with self._one_at_a_time:
+                self._why = f"no answer within {self.timeout:.1f} s"
                 connected = self.client.connected or await self.client.connect()
-        except (ModbusException, OSError, ValueError) as error:
-            raise LinkLost(f"{self.address}: {error}") from error
+        except (ModbusException, ValueError) as error:
+            raise LinkLost(f"cannot connect to {self.address}: {error}") from error
+        except OSError as error:
+            raise LinkLost(f"cannot connect to {self.address}: {in_words(error)}") from error
         if not connected:
-            raise LinkLost(f"{self.address}: no connection")
+            raise LinkLost(f"cannot connect to {self.address}: {self._why}")
+
+    async def _noting_why(self) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
+        """Connect for pymodbus, which keeps the reason of a failure to its log."""
+        try:
+            return await self._connect()
+        except OSError as error:
+            self._why = in_words(error)
+            raise
 
     def close(self) -> None:
         """Use it no longer; the last one ends the connection."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from pymodbus.exceptions import ModbusException
 from pymodbus.pdu import ModbusPDU
 
 from drivers.contract import LinkLost, WireError
 from drivers.lines.modbus_address import ModbusAddress
-from drivers.lines.modbus_bus import bus_for
+from drivers.lines.modbus_bus import Client, bus_for
 from drivers.lines.modbus_map import Place, Table
 from drivers.lines.modbus_plan import Span
 
@@ -20,12 +20,12 @@ CODES: dict[Table, int] = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
 """Function codes that read a table."""
 REASONS = {
     1: "illegal function",
-    2: "illegal data address",
+    2: "illegal data address (addresses are zero-based here)",
     3: "illegal data value",
     4: "device failure",
     6: "device busy",
     10: "gateway path unavailable",
-    11: "gateway target failed to respond",
+    11: "gateway target failed to respond (is the unit right?)",
 }
 
 
@@ -38,6 +38,7 @@ class Link:
 
     def __init__(self, address: ModbusAddress, unit: int) -> None:
         """Raise LinkLost if the line is in use with other settings."""
+        self._questions: dict[Span, _Question] = {}
         self._bus = bus_for(address)
         self._client = self._bus.client
         self._address, self._unit = address, unit
@@ -65,25 +66,11 @@ class Link:
             LinkLost: no answer in time, or no connection.
             WireError: the module refused, or answered something else.
         """
-        client, bits = self._client, span.table in ("coil", "discrete")
-        read: dict[Table, Callable[..., Awaitable[ModbusPDU]]] = {
-            "coil": client.read_coils,
-            "discrete": client.read_discrete_inputs,
-            "input": client.read_input_registers,
-            "holding": client.read_holding_registers,
-        }
-
-        def ask() -> Awaitable[ModbusPDU]:
-            return read[span.table](span.first, count=span.count, device_id=self._unit)
-
-        def fits(answer: ModbusPDU) -> bool:
-            size = (span.count + 7) // 8 * 8 if bits else span.count
-            found = answer.bits if bits else answer.registers
-            return answer.function_code == CODES[span.table] and len(found) == size
-
-        answer = await self._request(ask, fits, str(span))
-        values = answer.bits if bits else answer.registers
-        return dict(zip(span.places(), map(int, values), strict=False))
+        question = self._questions.get(span)
+        if question is None:
+            question = self._questions[span] = _Question(self._client, self._unit, span)
+        answer = await self._request(question.ask, question.fits, span)
+        return dict(zip(question.places, question.values(answer), strict=False))
 
     async def write_coil(self, address: int, *, on: bool) -> None:
         """Write one coil; return when the module has answered.
@@ -99,13 +86,13 @@ class Link:
         def fits(answer: ModbusPDU) -> bool:
             return (answer.function_code, answer.address, answer.bits) == (5, address, [on])
 
-        await self._request(ask, fits, f"coil {address}")
+        await self._request(ask, fits, Span(table="coil", first=address, count=1))
 
     async def _request(
         self,
         ask: Callable[[], Awaitable[ModbusPDU]],
         fits: Callable[[ModbusPDU], bool],
-        what: str,
+        what: Span,
     ) -> ModbusPDU:
         why: LinkLost | WireError = LinkLost(f"{self._address}: the connection ended")
         for _ in range(self._tries):
@@ -116,8 +103,8 @@ class Link:
                 self._doubt()
                 if not self._client.connected:
                     raise LinkLost(f"{self._address}: the connection ended") from None
-                within = f"within {self._bus.timeout:.1f} s"
-                why = LinkLost(f"{self._address}: no answer about {what} {within}")
+                about = f"no answer of unit {self._unit} about {what}"
+                why = LinkLost(f"{self._address}: {about} within {self._bus.timeout:.1f} s")
                 continue
             if answer.isError():
                 reason = REASONS.get(answer.exception_code, f"code {answer.exception_code}")
@@ -131,6 +118,31 @@ class Link:
 
     def _doubt(self) -> None:
         self.doubted = self._address.rtu
+
+
+class _Question:
+    """One read that is asked again and again."""
+
+    def __init__(self, client: Client, unit: int, span: Span) -> None:
+        read: dict[Table, Callable[..., Awaitable[ModbusPDU]]] = {
+            "coil": client.read_coils,
+            "discrete": client.read_discrete_inputs,
+            "input": client.read_input_registers,
+            "holding": client.read_holding_registers,
+        }
+        self.places = tuple(span.places())
+        self._read, self._unit, self._span = read[span.table], unit, span
+        self._code, self._bits = CODES[span.table], span.table in ("coil", "discrete")
+        self._size = (span.count + 7) // 8 * 8 if self._bits else span.count
+
+    def ask(self) -> Awaitable[ModbusPDU]:
+        return self._read(self._span.first, count=self._span.count, device_id=self._unit)
+
+    def fits(self, answer: ModbusPDU) -> bool:
+        return answer.function_code == self._code and len(self.values(answer)) == self._size
+
+    def values(self, answer: ModbusPDU) -> Sequence[int]:
+        return answer.bits if self._bits else answer.registers
 
 
 def _stay_cancelled() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -48,22 +48,15 @@ class CounterMap:
         table, address = self.first
         return tuple((table, address + n) for n in range(self.words))
 
-    def value(self, registers: Mapping[Place, int]) -> int:
-        """Return the count from the registers read."""
-        words = [registers[place] for place in self.places]
-        if self.order == "low_first":
-            words.reverse()
-        total = 0
-        for word in words:
-            total = total << 16 | word
-        return total
+    @property
+    def high_first(self) -> tuple[Place, ...]:
+        """Its registers, the high half first."""
+        return self.places[::-1] if self.order == "low_first" else self.places
 
     def registers(self, count: int) -> dict[Place, int]:
         """Return what the registers hold when the counter stands at `count`."""
-        words = [count >> 16 * n & 0xFFFF for n in range(self.words)]
-        if self.order == "high_first":
-            words.reverse()
-        return dict(zip(self.places, words, strict=True))
+        words = [count >> 16 * n & 0xFFFF for n in reversed(range(self.words))]
+        return dict(zip(self.high_first, words, strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +96,6 @@ class InputMap:
         }
         return _one_of("an input", places)
 
-    def level(self, values: Mapping[Place, int]) -> bool:
-        """Return the level from the bits and registers read."""
-        return bool(values[self.place] >> (self.bit or 0) & 1)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputMap:
@@ -137,6 +126,14 @@ class ModuleMap:
         found = {i.place for i in self.inputs.values()} | {o.place for o in self.outputs.values()}
         counters = (i.counter for i in self.inputs.values() if i.counter is not None)
         return frozenset(found.union(*(c.places for c in counters)))
+
+
+def joined(words: Iterable[Place], values: Mapping[Place, int]) -> int:
+    """Return the number that registers hold, the high half first; 0 of none."""
+    total = 0
+    for word in words:
+        total = total << 16 | values[word]
+    return total
 
 
 def _address(name: str, address: int | None) -> None:

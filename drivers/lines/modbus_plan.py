@@ -9,6 +9,13 @@ from drivers.lines.modbus_map import ModuleMap, Place, Table
 
 MOST = {"coil": 2000, "discrete": 2000, "input": 125, "holding": 125}
 """Bits or registers that one request may ask for, by the standard."""
+NAMES: dict[Table, str] = {
+    "coil": "coil",
+    "discrete": "discrete input",
+    "input": "input register",
+    "holding": "holding register",
+}
+"""What one place of a table is called."""
 WRAP = 1000
 """A counter that fell is taken to have started again at 0 if that makes no more edges than this;
 else the module lost it."""
@@ -27,7 +34,9 @@ class Span:
         return ((self.table, self.first + n) for n in range(self.count))
 
     def __str__(self) -> str:
-        return f"{self.table} {self.first} to {self.first + self.count - 1}"
+        if self.count == 1:
+            return f"{NAMES[self.table]} {self.first}"
+        return f"{NAMES[self.table]}s {self.first} to {self.first + self.count - 1}"
 
 
 def plan(module: ModuleMap) -> tuple[Span, ...]:

@@ -65,7 +65,7 @@ class Ear:
                 signals: list[Signal] = [*reader.advance(now)]
                 if isinstance(waiting, PortEvent) and waiting.link == "down":
                     await self._say(emit, signals)
-                    self._lost(waiting.reason or f"{self._port.name} is down")
+                    self._lost(self._why(waiting.reason))
                 if isinstance(waiting, BadBytes):
                     signals += unreadable.note(f"{waiting.reason} ({waiting.size} bytes)", now)
                 elif waiting is not None and not isinstance(waiting, PortEvent):
@@ -92,9 +92,11 @@ class Ear:
             if what is not None and not isinstance(what, PortEvent):
                 return what
             if not self._said_lost and not self._port.up:
-                reason = what.reason if what is not None else ""
-                self._lost(reason or f"{self._port.name} is not up")
+                self._lost(self._why(what.reason if what is not None else ""))
         return None
+
+    def _why(self, reason: str) -> str:
+        return f"{self._port.name}: {reason or self._port.reason or 'not connected yet'}"
 
     def _lost(self, reason: str) -> None:
         self._said_lost = True

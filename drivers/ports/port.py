@@ -81,7 +81,10 @@ class TextPort:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        """Its I/O module's id, once the host has lent it."""
         self.up = False
+        self.reason = ""
+        """Why it was down last, as its module knows."""
         self._ears: list[Ear] = []
 
     @contextmanager

@@ -7,7 +7,6 @@ opened without the right to write).
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import closing
@@ -21,6 +20,7 @@ from drivers.ports.framing import Encoding, Framer, Framing, separator_bytes
 from drivers.ports.pace import Pace
 from drivers.ports.peers import Peers
 from drivers.ports.port import Heard, PortEvent, TextPort
+from drivers.ports.reason import in_words
 from drivers.settings import Seconds
 from drivers.signals import LinkUp
 
@@ -130,7 +130,7 @@ class Text(Driver):
             waited = f"no answer within {CONNECT_WITHIN:g} s"
             raise LinkLost(f"cannot connect to {address}: {waited}") from error
         except OSError as error:
-            raise LinkLost(f"cannot connect to {address}: {_why(error)}") from error
+            raise LinkLost(f"cannot connect to {address}: {in_words(error)}") from error
         try:
             _keep_alive(writer)
             await link.opened()
@@ -266,6 +266,7 @@ class _Link:
             self._port.tell(heard)
 
     def down(self, reason: str) -> None:
+        self._port.reason = reason
         if self._is_up:
             self._port.tell(PortEvent(link="down", reason=reason))
 
@@ -283,13 +284,6 @@ class _Datagrams(asyncio.DatagramProtocol):
 
     async def get(self) -> tuple[bytes, str]:
         return await self._waiting.get()
-
-
-def _why(error: OSError) -> str:
-    """Return the reason in the system's own words, without what asyncio puts around it."""
-    if error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)
-    return error.strerror or str(error)
 
 
 def _keep_alive(writer: asyncio.StreamWriter) -> None:

@@ -114,4 +114,4 @@ def test_a_port_that_goes_down_is_a_lost_link_and_comes_back_with_nothing_proven
 
     said, lost = virtual_time.run(main())
     assert said == [LinkUp(), EasAlarm(), LinkUp()]
-    assert lost == [(10.0, "gate is not up"), (61.001, "cable pulled")]
+    assert lost == [(10.0, "gate: not connected yet"), (61.001, "gate: cable pulled")]

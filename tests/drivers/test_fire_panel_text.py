@@ -109,7 +109,7 @@ def test_a_panel_by_text_is_unknown_at_the_start_and_after_a_lost_link() -> None
 
     said, lost = virtual_time.run(main())
     assert said == [LinkUp(), FireAlarm(zone="Z003", text="AZF 3 ON MODULE 1"), LinkUp()]
-    assert lost == [(1.001, "cable pulled")]
+    assert lost == [(1.001, "printer: cable pulled")]
 
 
 def test_a_printer_that_restores_goes_back_to_normal_record_by_record() -> None:

@@ -35,10 +35,10 @@ def test_two_requests_never_could_have_been_one(places: set[Place]) -> None:
 @pytest.mark.parametrize(
     ("profile", "requests"),
     [
-        ("moxa_e1214", ["input 16 to 27", "coil 0 to 5", "discrete 0 to 5"]),
-        ("waveshare_relay_8ch", ["coil 0 to 7", "discrete 0 to 7"]),
-        ("waveshare_io_8ch", ["coil 0 to 7", "discrete 0 to 7"]),
-        ("adam_6050", ["coil 0 to 11", "coil 16 to 21"]),
+        ("moxa_e1214", ["input registers 16 to 27", "coils 0 to 5", "discrete inputs 0 to 5"]),
+        ("waveshare_relay_8ch", ["coils 0 to 7", "discrete inputs 0 to 7"]),
+        ("waveshare_io_8ch", ["coils 0 to 7", "discrete inputs 0 to 7"]),
+        ("adam_6050", ["coils 0 to 11", "coils 16 to 21"]),
     ],
 )
 def test_known_modules_are_read_with_few_requests(profile: str, requests: list[str]) -> None:
@@ -50,7 +50,11 @@ def test_counters_are_read_before_levels() -> None:
         inputs={"di0": InputMap(input=0, bit=3, counter=CounterMap(input=40, words=1))},
         outputs={"do0": OutputMap(coil=0)},
     )
-    assert [str(span) for span in plan(module)] == ["input 40 to 40", "coil 0 to 0", "input 0 to 0"]
+    assert [str(span) for span in plan(module)] == [
+        "input register 40",
+        "coil 0",
+        "input register 0",
+    ]
 
 
 @pytest.mark.parametrize(
