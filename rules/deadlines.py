@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from typing import Any, Protocol
@@ -92,6 +92,13 @@ class Deadlines:
             heapify(self._heap)
             self._dead = 0
         self._uncover()
+
+    def postpone(self, deadlines: Iterable[Deadline], tick: float) -> None:
+        """Let deadlines that are due before `tick` be due at it, in the order given."""
+        for deadline in deadlines:
+            self._serial += 1
+            deadline.tick, deadline.serial = tick, self._serial
+        heapify(self._heap)
 
     def take(self, tick: float) -> Deadline | None:
         """Return the first deadline that is due at `tick`, which is then over; None: nothing."""

@@ -210,8 +210,9 @@ class Engine:
         """Go on after a restart at `tick`; call it once, after `restore` and any replay.
 
         What waits goes by the rule's `after_restart`. What fell due meanwhile comes out of the
-        next `advance`, at its own tick, marked late. Unless the process `crashed` and is back
-        within 30 s of the same boot, leases of security and below are over: returns their ends.
+        next `advance`, marked late: at its own tick, or with `late` at this one. Unless the
+        process `crashed` and is back within 30 s of the same boot, leases of security and below
+        are over: returns their ends.
         """
         decisions: list[Decision] = []
         for run in self._runs.values():
@@ -222,9 +223,10 @@ class Engine:
                     trigger.clear()
                     for cell in trigger.cells:
                         cell.begin(tick)
-        for deadline in self._deadlines:
-            if deadline.tick <= tick:
-                deadline.info["late"] = True
+        overdue = [deadline for deadline in self._deadlines if deadline.tick <= tick]
+        for deadline in overdue:
+            deadline.info["late"] = True
+        self._deadlines.postpone((d for d in overdue if self._runs[d.rule].postpones(d)), tick)
         self._tick = max(self._tick, tick)
         return decisions
 

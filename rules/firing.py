@@ -321,6 +321,14 @@ class RuleRun:
         step = info["step"]
         return self._fire(self.rule.escalate[step - 1].do, done, step=step)
 
+    def postpones(self, deadline: Deadline) -> bool:
+        """Return whether what fell due while down is done at the restart, as if it were due then.
+
+        Leases and cooldowns are over when they are over.
+        """
+        over = deadline.owner is self and deadline.info["what"] in ("lease", "cooldown")
+        return self.rule.after_restart == "late" and not over
+
     def acknowledged(self, tick: float) -> None:
         """Stop escalating what fired up to `tick`, unless it was due already."""
         for waiting in list(self._escalations):

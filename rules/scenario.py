@@ -31,7 +31,8 @@ def play(case: TestCase, rules: RuleSet, world: World) -> list[str]:
     """Return every difference between `expect` and what the rules did; empty: it passed."""
     if case.skipped:
         return []
-    chosen = [case.variant.get(r.id, r) for r in rules.rules if r.id in case.rules]
+    by_id = {rule.id: rule for rule in rules.rules} | dict(case.variant)
+    chosen = [by_id[rule] for rule in case.rules if rule in by_id]
     began = _instant(case.given.get("now", NOON), world)
     stage = Stage(chosen, rules.moments, world, began, case.given.get("states", {}))
     try:

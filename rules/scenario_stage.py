@@ -24,7 +24,6 @@ from rules.model import (
     Moment,
     NotFired,
     Order,
-    Repeated,
     Rule,
     World,
 )
@@ -181,20 +180,12 @@ class Stage:
     def _take(self, decision: Decision) -> None:
         if isinstance(decision, NotFired):
             self.not_fired.append(decision)
-            if decision.blind:
-                fields = {"rule": decision.rule, "reason": decision.reason}
-                self._site(decision.tick, "rule.blind", {**fields, "member": decision.member})
-        elif isinstance(decision, Repeated):
-            fields = {"rule": decision.rule, "member": decision.member}
-            self._site(decision.tick, "rule.repeated", {**fields, "count": decision.count})
         elif isinstance(decision, Ended):
             lease = (decision.rule, decision.member, decision.device, decision.command)
             self._end(lease, decision.tick)
-        elif not decision.shadow:
+        elif isinstance(decision, Fired) and not decision.shadow:
             for order in decision.orders:
                 self._order(order, decision)
-            who = {"rule": decision.rule, "member": decision.member}
-            self._site(decision.tick, "rule.fired", {**who, "late": decision.late})
 
     def _end(self, lease: tuple[str, str, str, str], tick: float) -> None:
         if self._leases.pop(lease, None) is not None:

@@ -453,6 +453,55 @@ def test_what_fell_due_while_down_fires_at_its_own_tick_and_is_late() -> None:
     assert told(fresh.advance(500)) == ["60 r fired late"]
 
 
+def test_with_late_it_fires_at_the_restart_and_its_orders_last_from_then() -> None:
+    hold = rule(
+        fact("door_back", "contact=open", hold=60.0),
+        do=(do(Sound(), "siren_back", lasts=20.0),),
+        after_restart="late",
+    )
+    one = engine(hold)
+    play(one, said(0, "door_back", "door.opened"), until=5)
+    fresh, _ = restored(one.save(), hold)
+    assert told(fresh.resume(500.0, crashed=False)) == []
+    assert told(fresh.advance(600)) == [
+        "500 r fired late",
+        "520 r ended siren_back for",
+    ]
+
+
+def test_with_late_what_is_not_due_yet_runs_its_remaining_time() -> None:
+    hold = rule(fact("door_back", "contact=open", hold=60.0), after_restart="late")
+    one = engine(hold)
+    play(one, said(0, "door_back", "door.opened"), until=5)
+    fresh, _ = restored(one.save(), hold)
+    fresh.resume(50.0, crashed=False)
+    assert told(fresh.advance(600)) == ["60 r fired"]
+
+
+def test_with_late_a_lease_that_was_over_ends_when_it_was_over() -> None:
+    lasting = rule(
+        fact("door_back", "door.opened"),
+        do=(do(Sound(), "siren_back", lasts=20.0),),
+        priority=Priority.life_safety,
+        after_restart="late",
+    )
+    one = engine(lasting)
+    play(one, said(0, "door_back", "door.opened"), until=5)
+    fresh, _ = restored(one.save(), lasting)
+    fresh.resume(500.0, crashed=False)
+    assert told(fresh.advance(600)) == ["20 r ended siren_back for"]
+
+
+def test_with_late_what_fell_due_first_fires_first() -> None:
+    long = rule(fact("door_back", "contact=open", hold=60.0), name="a", after_restart="late")
+    short = rule(fact("door_back", "contact=open", hold=30.0), name="b", after_restart="late")
+    one = engine(long, short)
+    play(one, said(0, "door_back", "door.opened"), until=5)
+    fresh, _ = restored(one.save(), long, short)
+    fresh.resume(500.0, crashed=False)
+    assert told(fresh.advance(600)) == ["500 b fired late", "500 a fired late"]
+
+
 def test_what_waits_expires_at_a_restart_where_the_rule_says_so() -> None:
     hold = rule(fact("door_back", "contact=open", hold=60.0), after_restart="expire")
     one = engine(hold)

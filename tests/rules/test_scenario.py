@@ -400,3 +400,46 @@ rules:
 """
     test = "timeline: [{at: 0s, mode: first}]\nexpect: []"
     assert played(rules, test) == ["the rules trigger each other without end"]
+
+
+def test_a_fleet_file_tests_its_rules_as_written_where_a_store_replaces_one() -> None:
+    fleet = """
+rules: {gate: {when: {eas_front: eas.metal}, do: {incident: metal}}}
+tests:
+  - name: the fleet's rule
+    timeline: [{at: 0s, eas_front: eas.metal}]
+    expect: [{at: 0s, rule: gate, incident: metal}]
+"""
+    local = """
+rules: {trolleys: {replaces: gate, when: {eas_front: eas.metal}, do: {incident: trolley}}}
+tests:
+  - name: the store's rule
+    timeline: [{at: 0s, eas_front: eas.metal}]
+    expect: [{at: 0s, rule: trolleys, incident: trolley}]
+"""
+    problems = Problems()
+    nodes = [ys.read_text(text, name, problems) for name, text in (("a", fleet), ("b", local))]
+    assert nodes[0] is not None
+    assert nodes[1] is not None
+    context = Context(problems=problems)
+    found = load_rules([("a", nodes[0])], OPEN_SHOP, context, local=[("b", nodes[1])])
+    assert [play(test, found, OPEN_SHOP) for test in found.tests] == [[], []]
+
+
+def test_with_late_what_fell_due_while_down_is_done_at_the_restart() -> None:
+    rules = """
+rules:
+  propped:
+    after_restart: late
+    when: {door_back: open, for: 10m}
+    do: [{sound: siren_back, for: 5s}]
+"""
+    test = """
+    timeline:
+      - {at: 0s, door_back: door.opened}
+      - {at: 1m, restart: 1h}
+    expect:
+      - {at: 61m, rule: propped, sound: siren_back}
+      - {at: 3665s, rule: propped, ends: siren_back}
+    """
+    assert played(rules, test) == []
