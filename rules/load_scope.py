@@ -11,6 +11,7 @@ from rules import yaml_source as ys
 from rules.convert import WRONG, Context, convert, resolve
 from rules.model import DeviceWords, Moment, World
 from rules.problems import Mark, Problems, did_you_mean, nearest_or_all
+from rules.words import JOURNAL_ONLY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +115,11 @@ RAW = "input.edge"
 
 
 def refuse_raw(scope: Scope, mark: Mark, signal: str) -> bool:
-    """Return whether the signal is a raw edge, which no rule may use, after saying so."""
-    if signal == RAW:
-        hint = "name the device that uses the line, and what it says"
-        scope.problems.error(mark, f"{RAW} is for history, not for rules", hint)
-    return signal == RAW
+    """Return whether the signal is only written down, so that no rule hears it, after saying so."""
+    if signal != RAW and signal not in JOURNAL_ONLY:
+        return False
+    hint = "name the device that uses the line, and what it says"
+    if signal != RAW:
+        hint = "the journal and the cloud have it; let the rule hear what the devices say"
+    scope.problems.error(mark, f"{signal} is for history, not for rules", hint)
+    return True

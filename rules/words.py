@@ -90,7 +90,19 @@ SITE_SIGNALS: Mapping[str, Mapping[str, FieldWords]] = {
     "config.reloaded": {"config": "str"},
     "daemon.started": {"config": "str"},
 }
-"""What the site itself says, beside `<schedule>.started` and `<schedule>.ended`."""
+"""What is written as said by the site, beside `<schedule>.started` and `<schedule>.ended`."""
+
+JOURNAL_ONLY = frozenset(
+    {
+        "rule.fired",
+        "rule.ended",
+        "rule.blind",
+        "rule.repeated",
+        "journal.started",
+        "buffer.gap",
+    }
+)
+"""Those that are journaled and forwarded, and said to no rule: a rule on them would never fire."""
 
 
 def fields_of(signal: type[Signal]) -> dict[str, FieldWords]:
@@ -202,7 +214,7 @@ def _plain(command: type[Command]) -> Command:
 
 def site_words(schedules: Collection[str] = ()) -> DeviceWords:
     """Return the words of the device `site`; each schedule adds two signals and a state."""
-    said = dict(SITE_SIGNALS)
+    said = {kind: fields for kind, fields in SITE_SIGNALS.items() if kind not in JOURNAL_ONLY}
     for schedule in schedules:
         said[f"{schedule}.started"] = {"late": "bool"}
         said[f"{schedule}.ended"] = {"late": "bool"}

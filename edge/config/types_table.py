@@ -25,7 +25,8 @@ from drivers.signals import SAID_BY_ALL, SAID_OF_ORDERS, UNKNOWN, Signal
 from edge.config.site_file import SiteAsWritten, documented
 from edge.config.source_docs import field_docs, summary
 from rules import convert
-from rules.words import LINK, fields_of, site_words
+from rules.model import FieldWords
+from rules.words import JOURNAL_ONLY, LINK, SITE_SIGNALS, fields_of, site_words
 
 _WORDS: dict[Any, str] = {
     str: "word",
@@ -73,11 +74,8 @@ def signals_table() -> str:
     types_ = ["| type | says | states | accepts |", "|---|---|---|---|"]
     types_ += [_says(name, catalog.load(name)) for name in catalog.names()]
     types_ += [_says(name, catalog.load_io(name)) for name in sorted(catalog.IO_TYPES)]
-    site = ["| signal | fields |", "|---|---|"]
-    site += [
-        f"| `{kind}` | {', '.join(f'`{name}`' for name in fields) or '–'} |"  # noqa: RUF001
-        for kind, fields in site_words().says.items()
-    ]
+    site = _of_site(site_words().says)
+    written = _of_site({k: f for k, f in SITE_SIGNALS.items() if k in JOURNAL_ONLY})
     return "\n".join(
         [
             "## Signals",
@@ -102,8 +100,20 @@ def signals_table() -> str:
             "",
             *site,
             "",
+            "What follows is journaled and forwarded as said by the site; rules don't hear it.",
+            "",
+            *written,
+            "",
         ]
     )  # fmt: skip
+
+
+def _of_site(says: Mapping[str, Mapping[str, FieldWords]]) -> list[str]:
+    rows = [
+        f"| `{kind}` | {', '.join(f'`{name}`' for name in fields) or '–'} |"  # noqa: RUF001
+        for kind, fields in says.items()
+    ]
+    return ["| signal | fields |", "|---|---|", *rows]
 
 
 def settings_table(of: type[Any]) -> str:

@@ -85,3 +85,9 @@ def test_the_site_has_its_schedules() -> None:
     assert site.states["mode"] == ()
     assert {"delivery.started", "delivery.ended", "opened", "daily"} < set(site.says)
     assert site.accepts == SITE_COMMANDS
+
+
+def test_what_is_only_journaled_is_nothing_that_a_rule_can_wait_for() -> None:
+    says = site_words().says
+    assert not says.keys() & {"rule.fired", "rule.ended", "rule.blind", "rule.repeated"}
+    assert not says.keys() & {"journal.started", "buffer.gap"}
