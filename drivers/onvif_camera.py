@@ -1,4 +1,4 @@
-"""An ONVIF camera that turns to presets, found by the names people gave them on the camera.
+"""An ONVIF camera that turns to presets, by the names they have on the camera, and keeps clips.
 
 Speaks its own small SOAP (`drivers.wire.onvif`): onvif-zeep-async costs 36 MB, halts the event loop
 for 20-30 ms while it is imported even in a thread, sets up the root logger, and knows no HTTP
@@ -13,30 +13,43 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import ClassVar, Literal
 
-from drivers.commands import Command, Goto
+from drivers.commands import Command, Goto, RecordClip
 from drivers.contract import (
     CommandFailed,
     Driver,
     Emit,
+    House,
     LinkLost,
     SettingError,
     WireError,
 )
 from drivers.settings import Seconds, Secret
-from drivers.signals import CameraArrived, LinkUp, Signal
+from drivers.signals import (
+    CameraArrived,
+    InputFault,
+    InputRestored,
+    LinkUp,
+    RecordingConfirmed,
+    RecordingMissing,
+    Signal,
+)
 from drivers.wire.onvif import (
     MEDIA,
     PTZ,
+    STREAM_SETUP,
     Request,
     SoapFault,
     move_status,
     preset_tokens,
     ptz_profile,
+    stream_address,
     tells_move_status,
 )
 from drivers.wire.onvif_client import AccessDenied, OnvifClient, connect
+from drivers.wire.video import Video, is_stream
 
 CHECK_EVERY = 30.0
 """Seconds between two looks at an idle camera; each also reads its presets anew."""
@@ -48,6 +61,11 @@ REBOOT_SKEW = timedelta(seconds=10)
 """A camera whose clock jumped by so much was restarted, and its tokens may mean other presets."""
 LONGEST_TRAVEL = 30.0
 """Seconds in which a camera must arrive."""
+VIDEO = "video"
+SEGMENT = 2.0
+"""Seconds of a piece of video, at least."""
+VIDEO_RETRY = 5.0
+"""Seconds until a lost stream is asked for again."""
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:(\d{1,5}))?")
 
 Proof = Literal["move_status", "settle_time"]
@@ -67,10 +85,16 @@ class _Connection:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class OnvifCamera(Driver):
-    """A PTZ camera. `goto` is confirmed when the camera stands at the preset."""
+    """A PTZ camera. `goto` is confirmed when the camera stands at the preset.
 
-    says: ClassVar[frozenset[type[Signal]]] = frozenset({CameraArrived})
-    accepts: ClassVar[frozenset[type[Command]]] = frozenset({Goto})
+    It keeps a ring of video as a recorder does; a stream that is lost is an input that can't be
+    trusted, and turns the camera all the same.
+    """
+
+    says: ClassVar[frozenset[type[Signal]]] = frozenset(
+        {CameraArrived, RecordingConfirmed, RecordingMissing}
+    )
+    accepts: ClassVar[frozenset[type[Command]]] = frozenset({Goto, RecordClip})
 
     host: str
     """`10.0.4.51` or `10.0.4.51:8080`."""
@@ -80,7 +104,13 @@ class OnvifCamera(Driver):
     """The preset it goes back to when the last order ends; None: it stays."""
     settle: Seconds = Seconds(3.0)
     """How long a camera that can't say whether it moves is given to arrive."""
+    stream: str = "auto"
+    """`rtsp://10.0.4.51/stream1`; `auto`: the one that the camera names; `off`: no video."""
+    ring: Seconds = Seconds(60.0)
+    """How much video is kept on disk for orders to come."""
 
+    _folder: Path | None = field(default=None, init=False, repr=False)
+    _video: Video | None = field(default=None, init=False, repr=False)
     _connection: _Connection | None = field(default=None, init=False, repr=False)
     _doubt: asyncio.Event = field(default_factory=asyncio.Event, init=False, repr=False)
 
@@ -96,20 +126,94 @@ class OnvifCamera(Driver):
             raise SettingError("settle", f"settle must be above 0s and at most {LONGEST_TRAVEL:g}s")
         if self.home == "":
             raise SettingError("home", "home is empty", "leave it out, or name a preset")
+        if self.stream not in ("auto", "off") and not is_stream(self.stream):
+            hint = "write auto, off, or rtsp://10.0.4.51/stream1 without a login"
+            raise SettingError("stream", f"{self.stream!r} is no RTSP address", hint)
+        if not 3 * SEGMENT <= self.ring <= 3600:
+            raise SettingError("ring", f"ring must be {3 * SEGMENT:g}s to 1h")
+
+    def attach(self, house: House) -> None:
+        self._folder = house.folder("video")
 
     async def run(self, emit: Emit) -> None:
         async with connect(self.host, self.username, self.password) as client:
             with _as_driver_errors(self.host):
                 connection = await self._look(client, emit)
+                self._video = await self._filmed(connection)
             self._connection = connection
             self._doubt.clear()
+            tasks = [asyncio.create_task(self._keep(connection))]
+            if self._video is not None:
+                tasks.append(asyncio.create_task(self._film(self._video, emit)))
             try:
                 await emit(LinkUp())
-                await self._keep(connection)
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
             finally:
                 self._connection = None
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
+
+    async def _filmed(self, connection: _Connection) -> Video | None:
+        """Return the ring of the camera's video; None when there is none."""
+        url = self.stream
+        if self._folder is None or url == "off":
+            return None
+        if url == "auto":
+            asked = Request(
+                service=MEDIA,
+                operation="GetStreamUri",
+                before=STREAM_SETUP,
+                arguments=(("ProfileToken", connection.profile),),
+            )
+            try:
+                found = await connection.client.call(asked)
+            except SoapFault:
+                return None
+            named = _HOST.fullmatch(self.host)
+            url = stream_address(found, named[1]) if named else ""
+        if not is_stream(url):
+            return None
+        if self._video is not None and self._video.url == url:
+            return self._video
+        return Video(
+            url=url,
+            username=self.username,
+            password=self.password,
+            ring=self.ring,
+            segment=SEGMENT,
+            folder=self._folder,
+        )
+
+    async def _film(self, video: Video, emit: Emit) -> None:
+        """Keep the ring for as long as the camera is connected."""
+        lost = False
+
+        async def heard(signal: Signal) -> None:
+            nonlocal lost
+            if not isinstance(signal, LinkUp):
+                await emit(signal)
+            elif lost:
+                lost = False
+                await emit(InputRestored(input=VIDEO))
+
+        while True:
+            try:
+                await video.run(heard)
+            except LinkLost as reason:
+                if not lost:
+                    lost = True
+                    await emit(InputFault(input=VIDEO, reason=str(reason)))
+            await asyncio.sleep(VIDEO_RETRY)
 
     async def perform(self, command: Command) -> None:
+        if isinstance(command, RecordClip):
+            if self._video is None:
+                raise CommandFailed("the camera names no video stream: set stream:")
+            self._video.record(command)
+            return
         if not isinstance(command, Goto):
             await Driver.perform(self, command)
             return

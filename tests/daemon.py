@@ -71,19 +71,19 @@ class Daemon:
         return {name: state["value"] for name, state in found["states"].items()}
 
     @asynccontextmanager
-    async def tail(self) -> AsyncIterator[Callable[[str, str], Any]]:
-        """Follow what happens; yields what waits for the next (device, signal)."""
+    async def tail(self) -> AsyncIterator[Callable[[str | None, str], Any]]:
+        """Follow what happens; yields what waits for the next (device, signal); None: any."""
         items = follow(self.socket, {"do": "tail"})
         first = asyncio.ensure_future(anext(items))
         await asyncio.sleep(0)
 
-        async def until(device: str, kind: str) -> dict[str, Any]:
+        async def until(device: str | None, kind: str) -> dict[str, Any]:
             nonlocal first
             async with asyncio.timeout(LIMIT):
                 while True:
                     item: dict[str, Any] = await first
                     first = asyncio.ensure_future(anext(items))
-                    if (item["device"], item["signal"]) == (device, kind):
+                    if device in (None, item["device"]) and item["signal"] == kind:
                         return item
 
         try:

@@ -146,6 +146,15 @@ def profiles() -> str:
     )
 
 
+def stream_uri(address: str) -> str:
+    return (
+        f"<trt:GetStreamUriResponse><trt:MediaUri><tt:Uri>{escape(address)}</tt:Uri>"
+        "<tt:InvalidAfterConnect>false</tt:InvalidAfterConnect>"
+        "<tt:InvalidAfterReboot>false</tt:InvalidAfterReboot><tt:Timeout>PT0S</tt:Timeout>"
+        "</trt:MediaUri></trt:GetStreamUriResponse>"
+    )
+
+
 def ptz_capabilities(*, move_status: bool) -> str:
     offered = ' MoveStatus="true"' if move_status else ""
     return (

@@ -30,6 +30,7 @@ from drivers.sim.onvif_answers import (
     read,
     services,
     status,
+    stream_uri,
 )
 from drivers.wire.onvif import CONTENT_TYPE, password_digest
 
@@ -62,6 +63,8 @@ class OnvifCameraSimulator:
     """How slow `slow` is."""
     port: int = 0
     """0: any free one."""
+    stream: str | None = None
+    """The RTSP address it names; None: it knows of none."""
 
     went: list[tuple[float, str]] = field(default_factory=list, init=False)
     """Loop time and preset of every accepted GotoPreset, oldest first."""
@@ -163,6 +166,8 @@ class OnvifCameraSimulator:
                 return capabilities(self.told_host or host)
             case "GetProfiles":
                 return profiles()
+            case "GetStreamUri" if self.stream is not None:
+                return stream_uri(self.stream)
             case "GetServiceCapabilities":
                 return ptz_capabilities(move_status=self.move_status != "absent")
             case "GetPresets":

@@ -12,6 +12,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
 
 from drivers.contract import WireError
@@ -29,6 +30,12 @@ _WSU = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utili
 _PROFILE = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss"
 _DIGEST = f"{_PROFILE}-username-token-profile-1.0#PasswordDigest"
 _BASE64 = f"{_PROFILE}-soap-message-security-1.0#Base64Binary"
+STREAM_SETUP = (
+    '<StreamSetup><Stream xmlns="http://www.onvif.org/ver10/schema">RTP-Unicast</Stream>'
+    '<Transport xmlns="http://www.onvif.org/ver10/schema"><Protocol>RTSP</Protocol></Transport>'
+    "</StreamSetup>"
+)
+"""What GetStreamUri of the Media service wants to be told first."""
 _CAPABILITIES = {"Device": DEVICE, "Media": MEDIA, "PTZ": PTZ}
 
 
@@ -41,6 +48,8 @@ class Request:
     operation: str
     arguments: tuple[tuple[str, str], ...] = ()
     """In the order of the WSDL."""
+    before: str = ""
+    """XML that stands before the arguments."""
 
 
 class SoapFault(Exception):
@@ -71,11 +80,11 @@ def username_token(username: str, password: str, created: datetime, nonce: bytes
 
 def envelope(request: Request, security: str = "") -> bytes:
     """Return `request` as a SOAP 1.2 message; `security` as `username_token` returns it."""
-    arguments = "".join(f"<{k}>{escape(v)}</{k}>" for k, v in request.arguments)
+    told = request.before + "".join(f"<{k}>{escape(v)}</{k}>" for k, v in request.arguments)
     return (
         f'<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="{_SOAP}">'
         f"<s:Header>{security}</s:Header><s:Body>"
-        f'<{request.operation} xmlns="{request.service}">{arguments}</{request.operation}>'
+        f'<{request.operation} xmlns="{request.service}">{told}</{request.operation}>'
         "</s:Body></s:Envelope>"
     ).encode()
 
@@ -139,6 +148,20 @@ def ptz_profile(found: ET.Element) -> str | None:
         if token and _child(each, "PTZConfiguration") is not None:
             return token
     return None
+
+
+def stream_address(found: ET.Element, host: str) -> str:
+    """Return the address in a GetStreamUri answer, at `host` and without a login.
+
+    Cameras behind NAT name another host. Empty when the answer holds none.
+    """
+    try:
+        told = urlsplit(_text(found, "Uri"))
+        port = f":{told.port}" if told.port else ""
+    except ValueError:
+        return ""
+    query = f"?{told.query}" if told.query else ""
+    return f"{told.scheme}://{host}{port}{told.path}{query}" if told.scheme else ""
 
 
 def preset_tokens(found: ET.Element) -> dict[str, str]:

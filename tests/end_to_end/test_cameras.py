@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 from drivers.sim.onvif_camera import OnvifCameraSimulator
 from drivers.sim.recorder import RtspCameraSimulator
@@ -27,8 +28,9 @@ rules:
     when: {gates: eas.alarm}
     do:
       - {goto: cam_exit, preset: gate, for: 3s}
-      - {record: cam_tills, before: 2s, for: 2s}
+      - {record: [event.near.cameras, cam_tills], before: 2s, for: 2s}
 """
+FILMING = {"cam_exit", "cam_tills"}
 SECRET = "sesame, with: #odd 'signs'"
 
 
@@ -36,10 +38,13 @@ def test_an_alarm_turns_the_camera_keeps_a_clip_and_the_camera_goes_home(tmp_pat
     async def main() -> None:
         async with (
             simulated(tmp_path) as store,
-            OnvifCameraSimulator(password=SECRET) as turning,
             RtspCameraSimulator(username="warden", password=SECRET) as filming,
+            OnvifCameraSimulator(password=SECRET, stream=filming.url) as turning,
         ):
             config = configured(tmp_path, store, None)
+            devices = config / "devices.yaml"
+            near = "near: {siren: siren_front"
+            devices.write_text(devices.read_text().replace(near, f"{near}, cameras: [cam_exit]"))
             cameras = DEVICES.format(host=turning.host, url=filming.url)
             (config / "devices.d").mkdir()
             (config / "devices.d" / "cameras.yaml").write_text(cameras)
@@ -56,21 +61,25 @@ def test_an_alarm_turns_the_camera_keeps_a_clip_and_the_camera_goes_home(tmp_pat
                 async with daemon.tail() as next_of:
                     await store.module.pulse(GATE, 0.1)
                     arrived = await next_of("cam_exit", "camera.arrived")
-                    kept = await next_of("cam_tills", "recording.confirmed")
+                    kept: dict[str, dict[str, Any]] = {}
+                    while len(kept) < len(FILMING):
+                        said = await next_of(None, "recording.confirmed")
+                        kept[said["device"]] = said["data"]
                 assert arrived["data"]["preset"] == "gate"
                 async with asyncio.timeout(LIMIT):
                     while [preset for _at, preset in turning.went][-1] != "lobby":
                         await turning.until_asked("GotoPreset", len(turning.went) + 1)
                 code, out, _err = await daemon.command("devices", "--json")
                 log = daemon.log
-            clips = daemon.state / "devices" / "cam_tills" / "video" / "clips"
-            clip = (clips / str(kept["data"]["clip"])).read_bytes()
+            folders = {d: daemon.state / "devices" / d / "video" / "clips" for d in FILMING}
+            clips = {d: (folders[d] / kept[d]["clip"]).read_bytes() for d in FILMING}
             journal = (daemon.state / "journal.db").read_bytes()
         assert [preset for _at, preset in turning.went] == ["gate", "lobby"]
-        assert hashlib.sha256(clip).hexdigest() == kept["data"]["sha256"]
-        assert len(clip) == kept["data"]["size"]
-        assert kept["data"]["before"] >= 1.5
-        assert kept["data"]["duration"] >= 3.5
+        for device in FILMING:
+            assert hashlib.sha256(clips[device]).hexdigest() == kept[device]["sha256"]
+            assert len(clips[device]) == kept[device]["size"]
+            assert kept[device]["before"] >= 1.5
+            assert kept[device]["duration"] >= 3.5
         assert (code, SECRET in out, SECRET in log) == (0, False, False)
         assert SECRET.encode() not in journal
         assert json.loads(out)

@@ -54,9 +54,8 @@ async def reaction(store: Store, daemon: Daemon) -> float:
     await wired(store, **{SIREN: True})
     took = loop.time() - began
     store.module.set(GATE, False)
-    await daemon.ask(
-        do="order", device="siren_front", command="silence", parameters={}, reason="next", by="test"
-    )
+    silence = {"device": "siren_front", "command": "silence", "parameters": {}}
+    await daemon.ask(do="order", **silence, priority="security", reason="next", by="test")
     await wired(store, **{SIREN: False})
     await state(daemon, "eas_front", "alarm", "quiet")
     return took
