@@ -190,7 +190,13 @@ class Dispatch:
 
     def _fail(self, given: Given, reason: str) -> None:
         self._failed(given)
-        log.warning("device %s: %s: %s", given.device, given.command.kind, reason)
+        log.warning(
+            "device %s: %s: %s",
+            given.device,
+            given.command.kind,
+            reason,
+            extra={"device": given.device},
+        )
         failed = OrderFailed(
             command=given.command.kind, rule=given.rule, by=given.by, reason=reason
         )

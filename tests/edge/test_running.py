@@ -13,8 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
+from buffer.writer import Writer
+from edge.assembly import assemble
+from edge.clock import Clock
+from edge.config.load import load
 from edge.demo.store import Store, configured, simulated
+from edge.metrics import Metrics
+from edge.notify import Notify
+from edge.past import Past
+from edge.places import Places
+from edge.running import begin, serve
 from tests.daemon import LIMIT, Daemon
 
 SIREN = "do0"
@@ -189,3 +199,37 @@ def test_a_second_daemon_takes_nobodys_socket(tmp_path: Path) -> None:
         assert (await daemon.ask(do="status"))["site"] == "demo_store"
 
     play(tmp_path, story)
+
+
+def test_an_unhandled_error_in_any_part_brings_the_outputs_to_their_state(tmp_path: Path) -> None:
+    def breaks() -> list[Any]:
+        raise ZeroDivisionError
+
+    async def main() -> None:
+        async with (
+            simulated(tmp_path) as store,
+            Writer.open(tmp_path / "journal.db") as writer,
+            asyncio.timeout(LIMIT),
+        ):
+            configuration = load(configured(tmp_path, store, None))
+            places = Places(
+                configuration=configuration.folder,
+                state=tmp_path / "state",
+                socket=tmp_path / "control.sock",
+            )
+            metrics, notify = Metrics("1"), Notify({})
+            parts = assemble(configuration, places, writer, Clock(), Past(), metrics, notify)
+            begin(parts, Past())
+            running = asyncio.create_task(serve(parts, asyncio.Event(), stopping=asyncio.Event()))
+            await store.module.wait_output("do0", False)
+            while parts.decider.engine.states.value("eas_front", "link") != "up":
+                await asyncio.sleep(0.02)
+            await store.module.pulse("di0", 0.1)
+            await store.module.wait_output(SIREN, True)
+            parts.pipeline.decide = breaks  # type: ignore[method-assign]
+            with pytest.raises(ExceptionGroup) as broken:
+                await running
+            assert broken.group_contains(ZeroDivisionError)
+            assert store.module.outputs[SIREN] is False
+
+    asyncio.run(main())
