@@ -7,25 +7,15 @@ the journal and nothing is performed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from drivers.commands import (
-    BY_KIND,
-    Command,
-    Evacuate,
-    OpenIncident,
-    RecordClip,
-    Release,
-    Relock,
-    SetMode,
-)
+from drivers.commands import Command, Evacuate, OpenIncident, Release, Relock, SetMode
 from drivers.event import SITE, Event
 from drivers.priorities import Priority
-from drivers.settings import Seconds
 from drivers.signals import LinkUp, OutputMismatch
+from edge import people
 from edge.config.model import Configuration
 from edge.dispatch import Given
 from edge.leases import Claim
@@ -138,7 +128,7 @@ class Decider:
                 self.outputs.take(turn, claim)
             elif given.command.ends:
                 reason = self.outputs.quell(turn, given)
-            else:
+            elif not (reason := self.outputs.above(given)):
                 turn.given.append(given)
         if reason:
             turn.refused.append(Refusal(given=given, reason=reason))
@@ -190,38 +180,14 @@ class Decider:
     # --- people --------------------------------------------------------------------------------
 
     def _person(self, turn: Turn, event: Event) -> None:
-        fields, device = event.fields, str(event.fields.get("target"))
-        driver, kind = self._devices.get(device), BY_KIND.get(str(fields.get("command")))
-        if driver is None or kind not in driver.accepts:
-            turn.answer = f"{device} cannot {fields.get('command')}"  # not any more, in a replay
+        order = people.order(event, self._devices)
+        if isinstance(order, str):
+            turn.answer = order
             return
-        command = kind(**fields.get("parameters", {}))
-        urgent = fields.get("priority") == Priority.security.name
-        given = Given(
-            device=device,
-            command=command,
-            by="person",
-            priority=Priority.security if urgent else Priority.operations,
-            tick=event.tick,
-        )
+        given, claim = order
         latch = self.evacuation
-        if isinstance(command, Relock) and latch is not None and latch.relocked(device):
-            self.outputs.leases.end(device, EVACUATION, Release.kind, event.tick)
-        claim = None
-        lasts = fields.get("for")
-        if isinstance(command, RecordClip) and lasts is not None:
-            given = replace(given, command=replace(command, duration=Seconds(lasts)))
-        if command.holds == "yes" or (command.holds == "with_for" and lasts is not None):
-            ends = [event.tick + s for s in (lasts, driver.longest(command)) if s is not None]
-            claim = Claim(
-                device=device,
-                command=command,
-                by="person",
-                priority=given.priority,
-                owner="person",
-                ends=min(ends, default=None),
-                taken=event.tick,
-            )
+        if isinstance(given.command, Relock) and latch is not None and latch.relocked(given.device):
+            self.outputs.leases.end(given.device, EVACUATION, Release.kind, event.tick)
         self._give(turn, given, claim, self._local(event))
         if turn.refused:
             turn.answer = turn.refused[-1].reason

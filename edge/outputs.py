@@ -73,8 +73,13 @@ class Outputs:
             turn.given.append(replace(given, lasting=True))
             return ""
         self._show(turn, live, given.tick)
-        holder = f"rule {live.rule}" if live.rule else live.by
-        return f"{holder} holds it at {live.priority.name}"
+        return _holder(live)
+
+    def above(self, given: Given) -> str:
+        """Return who holds the output above an order that takes no lease, or an empty string."""
+        live = self.leases.showing(given.device)
+        held = live is not None and given.command.holds != "no" and live.rank < given.priority
+        return _holder(live) if live is not None and held else ""
 
     def assert_now(self, turn: Turn, device: str, tick: float) -> None:
         """Write at start and at each new link: the highest live lease, else what at_start says."""
@@ -133,6 +138,11 @@ class Outputs:
     def _accepts(self, device: str, command: type[Command]) -> bool:
         driver = self._devices.get(device)
         return driver is not None and command in driver.accepts
+
+
+def _holder(live: Claim) -> str:
+    holder = f"rule {live.rule}" if live.rule else live.by
+    return f"{holder} holds it at {live.priority.name}"
 
 
 def _order(live: Claim, tick: float) -> Given:

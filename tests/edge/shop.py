@@ -46,6 +46,7 @@ devices:
   beacon_back: {type: beacon, output: annex.do2}
   lock_exit: {type: lock, output: annex.do3}
   lock_back: {type: lock, output: annex.do4}
+  film: {type: recorder, url: "rtsp://10.0.4.52/stream1"}
   cam_exit:
     {type: onvif_camera, host: 10.0.4.51, username: warden, password: !secret cam, home: lobby}
 groups: {exits: [lock_exit, lock_back]}

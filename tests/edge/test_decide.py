@@ -179,6 +179,12 @@ def test_the_camera_stays_where_evacuation_sent_it(story: Story) -> None:
     assert orders(story.until(120)) == ["siren_back silence by rest"]
 
 
+def test_nobody_turns_the_camera_away_from_an_evacuation(story: Story) -> None:
+    in_alarm(story)
+    turn = story.at(ordered(5, "cam_exit", "goto", parameters={"preset": "till"}))
+    assert (turn.answer, orders(turn)) == ("evacuation holds it at life_safety", [])
+
+
 def test_it_ends_by_a_person_and_not_while_the_panel_is_in_alarm(story: Story) -> None:
     in_alarm(story)
     assert story.at(asked(5, "end")).answer == "fire_main is in alarm"
@@ -241,6 +247,16 @@ def test_a_persons_order_is_security_at_most(story: Story) -> None:
     assert [g.priority.name for g in turn.given] == ["operations"]
     turn = story.at(ordered(1, "siren_front", "sound", priority="security"))
     assert [g.priority.name for g in turn.given] == ["security"]
+
+
+def test_a_person_records_and_turns_cameras(story: Story) -> None:
+    clip = story.at(ordered(0, "film", "record", parameters={"before": 5.0}, **{"for": 9.0}))
+    assert orders(clip) == ["film record 5.0 9.0 by person"]
+    turned = story.at(ordered(1, "cam_exit", "goto", parameters={"preset": "gate"}))
+    assert orders(turned) == ["cam_exit goto gate by person"]
+    turned = ordered(2, "cam_exit", "goto", parameters={"preset": "till"}, **{"for": 9.0})
+    assert orders(story.at(turned)) == ["cam_exit goto till by person"]
+    assert orders(story.until(11)) == ["cam_exit goto lobby by rest"]
 
 
 def test_an_order_to_a_device_that_is_gone_is_answered_and_stops_no_replay(story: Story) -> None:
