@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from drivers.contract import DriverError, LinkLost, WireError
+from drivers.ports.reason import in_words
 from drivers.settings import Secret
 from drivers.wire.onvif import (
     CONTENT_TYPE,
@@ -109,7 +110,7 @@ class OnvifClient:
         self.skew = told - datetime.now(UTC) if told else timedelta()
 
     async def _ask(self, request: Request, *, signed: bool) -> ET.Element:
-        from aiohttp import ClientError
+        from aiohttp import ClientError, ClientResponseError
 
         security = ""
         if signed:
@@ -134,8 +135,12 @@ class OnvifClient:
                         raise WireError(f"{self._authority}: an answer of more than 1 MB")
         except TimeoutError as error:
             raise LinkLost(f"{self._authority}: no answer within {ANSWER_LIMIT:g} s") from error
-        except (ClientError, OSError) as error:
-            raise LinkLost(f"cannot connect to {self._authority}: {error}") from error
+        except OSError as error:
+            raise LinkLost(f"cannot connect to {self._authority}: {in_words(error)}") from error
+        except ClientResponseError as error:
+            raise WireError(f"{self._authority}: what answers there speaks no HTTP") from error
+        except ClientError as error:
+            raise LinkLost(f"{self._authority} ended the connection") from error
         if response.status == 401:
             raise AccessDenied(f"{self._authority}: refuses this user name or password")
         try:

@@ -227,16 +227,39 @@ def test_an_absent_camera_is_a_lost_link() -> None:
             taken.bind(("127.0.0.1", 0))
             host = f"127.0.0.1:{taken.getsockname()[1]}"
             driver = OnvifCamera(host=host, username="warden", password=Secret("x"))
-            assert (await Link(driver).end()).startswith(f"cannot connect to {host}: ")
+            assert await Link(driver).end() == f"cannot connect to {host}: Connection refused"
             with pytest.raises(CommandFailed, match="not connected"):
                 await driver.perform(Goto(preset="gate"))
 
     virtual_time.run(main())
 
 
+def test_what_is_no_camera_is_told_from_a_camera_that_is_away() -> None:
+    async def main() -> str:
+        async def another(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(100)
+            writer.write(b"SSH-2.0-OpenSSH_9.2p1\r\n")
+            writer.close()
+
+        server = await asyncio.start_server(another, "127.0.0.1", 0)
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            host = f"127.0.0.1:{port}"
+            driver = OnvifCamera(host=host, username="warden", password=Secret("x"))
+            with pytest.raises(WireError) as told:
+                await driver.run(_nobody)
+        return str(told.value).replace(host, "HOST")
+
+    assert asyncio.run(main()) == "HOST: what answers there speaks no HTTP"
+
+
+async def _nobody(signal: Signal) -> None:
+    pass
+
+
 TROUBLES: list[tuple[Trouble, str]] = [
     ("silence", "no answer within 5 s"),
-    ("hang_up", "cannot connect to"),
+    ("hang_up", "ended the connection"),
     ("unauthorized", "refuses this user name or password"),
     ("soap_fault", "the camera refused to answer: the camera is busy"),
     ("rubbish", "HTTP 200: the camera's answer is no XML"),
