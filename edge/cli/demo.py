@@ -49,7 +49,7 @@ async def _demo(lasts: float | None, mqtt: str | None, *, colour: bool) -> int:
     from edge.demo.story import play
 
     enough = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, enough.set)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="storewarden-")))
@@ -94,6 +94,8 @@ async def _demo(lasts: float | None, mqtt: str | None, *, colour: bool) -> int:
         if status is None:
             raise Failed(f"the daemon has ended:\n{(folder / 'log').read_text()[-4000:]}")
         broken = [o for o in outcomes if isinstance(o, Exception)]
+        if broken and isinstance(broken[0], BrokenPipeError):
+            raise broken[0]
         if broken:
             raise Failed(f"the demonstration broke: {broken[0]!r}")
         print(_summary(status))
