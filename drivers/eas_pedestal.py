@@ -27,7 +27,14 @@ from drivers.signals import (
     StateKnown,
 )
 from drivers.wire.pulses import Merger, Repeats
-from drivers.wire.text_profile import PatternTable, TextPattern, build, load_profile, spoken
+from drivers.wire.text_profile import (
+    PatternTable,
+    TextPattern,
+    TextProfile,
+    build,
+    load_profile,
+    spoken,
+)
 
 VISITORS_EACH = 60.0
 """Seconds over which people are counted before it is said."""
@@ -101,6 +108,7 @@ class EasPedestal(Driver):
     _contacts: Contacts = field(init=False, repr=False, default_factory=Contacts)
     _ear: Ear | None = field(init=False, repr=False, default=None)
     _table: PatternTable | None = field(init=False, repr=False, default=None)
+    _separator: str = field(init=False, repr=False, default="")
 
     def __post_init__(self) -> None:
         if self.aisle < 1:
@@ -120,7 +128,8 @@ class EasPedestal(Driver):
             name = next(iter(self.lines()))
             hint = "make two devices of it"
             raise SettingError(name, "a pedestal has either inputs or a port", hint)
-        shipped = load_profile("eas", self.profile).patterns if self.profile else ()
+        profile = load_profile("eas", self.profile) if self.profile else TextProfile()
+        shipped, self._separator = profile.patterns, str(profile.settings.get("separator", ""))
         if not (self.patterns or shipped):
             problem = "a port needs a profile"
             if self.profile:
@@ -136,7 +145,7 @@ class EasPedestal(Driver):
 
     def attach(self, house: House) -> None:
         if self.port is not None:
-            self._ear = Ear(house.port(self.port))
+            self._ear = Ear(house.port(self.port), separator=self._separator)
         for name, setting in self._inputs().items():
             self._contacts.add(house, name, setting)
 

@@ -102,7 +102,8 @@ class FirePanel(Driver):
 
     def attach(self, house: House) -> None:
         if self.port is not None:
-            self._ear = Ear(house.port(self.port), silence=self.silence)
+            separator = str(self._settings.get("separator", ""))
+            self._ear = Ear(house.port(self.port), silence=self.silence, separator=separator)
         self._contacts.add(house, "alarm", self.alarm)
         self._contacts.add(house, "trouble", self.trouble, active="off")
         self._contacts.add(house, "supervisory", self.supervisory)

@@ -38,9 +38,15 @@ class Reader(Protocol):
 class Ear:
     """Follows one port for one device."""
 
-    def __init__(self, port: TextPort, *, silence: float | None = None) -> None:
-        """`silence`: seconds without a record after which the link counts as lost."""
+    def __init__(
+        self, port: TextPort, *, silence: float | None = None, separator: str = ""
+    ) -> None:
+        """`silence`: seconds without a record after which the link counts as lost.
+
+        `separator`: what ends a record by the device's profile, `";"`; empty when it does not say.
+        """
         self._port = port
+        port.separator = port.separator or separator
         self._silence = silence
         self._said_lost = False
         self._silent = False

@@ -83,6 +83,9 @@ class TextPort:
         self.name = name
         """Its I/O module's id, once the host has lent it."""
         self.up = False
+        self.separator = ""
+        """What ends a record by the profile of a device on it, as written in a configuration.
+        A port with settings of its own for that goes by those."""
         self.reason = ""
         """Why it was down last, as its module knows."""
         self._ears: list[Ear] = []

@@ -10,7 +10,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from drivers.contract import Driver, Emit, LinkLost, SettingError
@@ -44,8 +44,9 @@ class Text(Driver):
     """`serial:/dev/…?baud=9600&parity=N&bits=8&stop=1`, `tcp://host:port` (we call),
     `tcp-listen://address:port` or `udp-listen://address:port` (we are called)."""
     separator: str | None = None
-    r"""What ends a record: `"|"`, `";"`, `"\r\n"`, `"\x03"`. Default: CR, LF or both, unless
-    `idle_gap` is set. A datagram ends its record in any case."""
+    r"""What ends a record: `"|"`, `";"`, `"\r\n"`, `"\x03"`. Default: what the profile of the
+    device on it says, else CR, LF or both; none with an `idle_gap`. A datagram ends its record in
+    any case."""
     idle_gap: Seconds | None = None
     """A pause this long ends a record."""
     encoding: Encoding = "latin-1"
@@ -88,6 +89,13 @@ class Text(Driver):
             return separator_bytes(self.separator, self.encoding) if self.separator else None
         except ValueError as error:
             raise SettingError("separator", str(error)) from error
+
+    def _frames(self) -> Framing:
+        """Return how records are told apart, the profile of a device on the port counted in."""
+        framing, wanted = self._framing, self.port.separator
+        if framing.separator is not None or framing.by_gap or not wanted:
+            return framing
+        return replace(framing, separator=separator_bytes(wanted, self.encoding))
 
     def _listens(self) -> bool:
         return isinstance(self._address, NetAddress) and self._address.kind != "tcp"
@@ -196,13 +204,13 @@ class Text(Driver):
             pace = Pace()
             while True:
                 data, peer = await waiting.get()
-                framer = Framer(self._framing, peer=peer)
+                framer = Framer(self._frames(), peer=peer)
                 await link.heard([*framer.feed(data), *framer.gap()])
                 await pace.took(len(data))
 
     async def _read(self, read: Read, link: _Link, *, peer: str = "") -> None:
         """Tell the port what `read` returns until it returns nothing."""
-        framer, pace = Framer(self._framing, peer=peer), Pace()
+        framer, pace = Framer(self._frames(), peer=peer), Pace()
         try:
             while True:
                 try:
