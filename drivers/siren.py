@@ -12,7 +12,7 @@ from drivers.settings import Seconds
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Siren(Switched):
-    """A siren. It never sounds without an end: `max_on` is 2 m when not given."""
+    """A siren. No order sounds it without an end: `max_on` is 2 m when not given."""
 
     max_on: Seconds | None = Seconds(120.0)
     """Longest time that one order sounds it."""

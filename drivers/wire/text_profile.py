@@ -24,7 +24,8 @@ from drivers.signals import Signal
 LONGEST_PATTERN = 500
 """Characters in one regular expression."""
 LONGEST_RECORD = 300
-"""Characters of a record that patterns look at."""
+"""Characters at the start, and as many at the end, of a record that patterns look at: what a
+record says stands at its end when noise ran into it."""
 MANY = 10
 """Repeats beyond it count as without end when a pattern is checked for its cost."""
 
@@ -95,11 +96,14 @@ class PatternTable:
 
     def read(self, record: str) -> Meaning | None:
         """Return what `record` means, or None when no pattern matches."""
-        text = record[:LONGEST_RECORD]
+        looks = [(0, LONGEST_RECORD)]
+        if len(record) > LONGEST_RECORD:
+            looks.append((len(record) - LONGEST_RECORD, len(record)))
         for compiled, each in self._table:
-            if found := compiled.search(text):
-                told = {k: v.strip() for k, v in found.groupdict().items() if v is not None}
-                return Meaning(word=each.signal, values={**each.fields, **told})
+            for start, end in looks:
+                if found := compiled.search(record, start, end):
+                    told = {k: v.strip() for k, v in found.groupdict().items() if v is not None}
+                    return Meaning(word=each.signal, values={**each.fields, **told})
         return None
 
 

@@ -132,3 +132,26 @@ def test_any_pattern_is_compiled_or_refused(pattern: str) -> None:
     except SettingError:
         return
     compiled.search("ab" * 20)
+
+
+@pytest.mark.parametrize(
+    ("record", "word"),
+    [
+        ("x" * 5000 + "FIRE ALARM", "fire.alarm"),
+        ("FIRE ALARM" + "x" * 5000, "fire.alarm"),
+        ("TEST" + "x" * 5000 + "FIRE ALARM", "fire.alarm"),
+        ("x" * 5000 + "TEST" + "x" * 296, None),
+        ("x" * 300 + "TEST", None),
+        ("TEST" + "x" * 5000, "fire.notice"),
+    ],
+)
+def test_an_alarm_that_runs_into_noise_is_read_from_the_end_of_the_record(
+    record: str, word: str | None
+) -> None:
+    patterns = [
+        TextPattern(pattern="FIRE ALARM", signal="fire.alarm"),
+        TextPattern(pattern="^TEST", signal="fire.notice"),
+    ]
+    words = frozenset({"fire.alarm", "fire.notice"})
+    meaning = PatternTable(patterns, signals={}, words=words, groups=frozenset()).read(record)
+    assert (meaning.word if meaning else None) == word
