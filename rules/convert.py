@@ -28,6 +28,18 @@ SIZES = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3, "KiB": 1024, "MiB": 1
 YES = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)")
 _NUMBER = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?")
+_NEARLY = re.compile(
+    r"([0-9]{1,9}) ?(ms|millis|s|sec|secs|seconds?|m|min|mins|minutes?|h|hrs?|hours?|d|days?)",
+    re.IGNORECASE,
+)
+_SPELT = {
+    **dict.fromkeys(("ms", "millis"), "ms"),
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), "s"),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), "m"),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), "h"),
+    **dict.fromkeys(("d", "day", "days"), "d"),
+}
+_SUM = re.compile(r"([0-9]{1,6})(d|h|m) ?([0-9]{1,6})(h|m|s)")
 _TIMES = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]-(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00)")
 
 WRONG: Any = object()
@@ -78,6 +90,11 @@ def duration_hint(text: str) -> str:
     """Return what to write instead of `text`."""
     if _NUMBER.fullmatch(text):
         return f"did you mean {text.lstrip('-')}s?"
+    if found := _NEARLY.fullmatch(text):
+        return f"did you mean {found[1]}{_SPELT[found[2].lower()]}?"
+    if found := _SUM.fullmatch(text):
+        smaller = UNITS[found[2]] / UNITS[found[4]]
+        return f"did you mean {int(found[1]) * int(smaller) + int(found[3])}{found[4]}?"
     return "write a number and a unit: 250ms, 5s, 2m, 1h, 30d"
 
 
@@ -152,7 +169,9 @@ def _scalar(node: ys.Scalar, wanted: Any, context: Context) -> Any:
     if get_origin(wanted) is Literal:
         known = {str(v): v for v in get_args(wanted)}
         if text not in known:
-            hint = did_you_mean(text, known)
+            meant = "yes" if YES.get(text) else "no"
+            hint = f"did you mean {meant}?" if text in YES and meant in known else ""
+            hint = hint or did_you_mean(text, known)
             problems.error(node.mark, f"{text!r} is not one of {', '.join(known)}", hint)
         return known.get(text, WRONG)
     if wanted is bool:

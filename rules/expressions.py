@@ -123,6 +123,8 @@ _TYPING_HABITS = (
     (re.compile(r"!(?!=)"), "write `not`"),
     (re.compile(r"(?<![=!<>:])=(?!=)"), "write == to compare"),
     (re.compile(r"<>"), "write !="),
+    (re.compile(r"\b(AND|OR|NOT|IN)\b"), "write and, or, not, in with small letters"),
+    (re.compile("[\u2018\u2019\u201c\u201d]"), "write straight quotes"),
 )
 
 

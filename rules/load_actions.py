@@ -137,7 +137,9 @@ class _Asked:
     def _named(self, mark: Mark, name: str) -> tuple[str, ...]:
         members = self.scope.members(name)
         if members is None:
-            hint = did_you_mean(name, self.scope.names()) or f"known: {spell(self._able())}"
+            able = self._able()
+            hint = f"known: {spell(able)}" if able else f"nothing here accepts {self.word}"
+            hint = did_you_mean(name, self.scope.names()) or hint
             self.scope.problems.error(mark, f"unknown device or group {name!r}", hint)
             return ()
         for device in members:
@@ -184,3 +186,20 @@ def holds(action: Action) -> bool:
 def endless(action: Action) -> bool:
     """Return whether an action is a lease that only `until` or the device's limit ends."""
     return holds(action) and action.lasts is None
+
+
+def say_endless(action: Action, scope: Scope, members: tuple[str, ...]) -> None:
+    """Warn where nothing ends a lease: neither the rule, which has no `until`, nor the device.
+
+    A release at life_safety lasts until a person relocks.
+    """
+    word = action.command.kind
+    if not endless(action) or (scope.life_safety and word == "release"):
+        return
+    devices = scope.world.devices
+    near = (n for m in members for n in devices[m].near.get(action.near or "", ()))
+    for device in dict.fromkeys((*action.devices, *near)):
+        words = devices.get(device)
+        if words is not None and word in words.accepts and word not in words.limits:
+            hint = "add for:, or until: with what ends it"
+            scope.problems.warning(action.mark, f"nothing ends {word} {device}", hint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import posixpath
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -27,12 +28,15 @@ def case(
     file: str,
     by_file: Mapping[str, Mapping[str, Rule]],
     active: Mapping[str, Rule],
+    local: bool,
     with_vars: WithVars,
 ) -> TestCase | None:
     """Return one test, or None after saying what is wrong with it.
 
     `by_file` are the rules of each file as written there, `active` those in force at this site.
-    A test that can't be played because one of its rules is inactive says so in `skipped`.
+    A file of the fleet plays all rules as written, one of this store (`local`) plays those of
+    other files that are in force. A test that can't be played because one of its rules is
+    inactive says so in `skipped`.
     """
     found = scope.mapping(node, "write name:, timeline: and expect:")
     if found is None:
@@ -41,9 +45,13 @@ def case(
     if scope.missing(found, "name", "expect"):
         return None
     files = _files(found, scope, file, by_file)
-    rules: dict[str, Rule] = {}
-    for one in files:
-        rules |= by_file[one]
+    rules = dict(by_file[file])
+    for other in files[1:]:
+        rules |= {
+            name: one
+            for name, one in by_file[other].items()
+            if not local or active.get(name) is one
+        }
     resting = next((r for r in rules.values() if r.inactive), None)
     said = Problems() if resting else scope.problems
     inner = dataclasses.replace(scope, context=_saying(scope.context, said))
@@ -52,7 +60,8 @@ def case(
     over = given.items.get("vars") if isinstance(given, ys.Mapping) else None
     variant = {name: one for name, one in rules.items() if active.get(name) is not one}
     if isinstance(over, ys.Mapping):
-        variant |= with_vars(files, over.items)
+        others = with_vars(files, over.items)
+        variant |= {name: one for name, one in others.items() if name in rules}
     skipped = ""
     if resting is not None and (said.errors or _names(test, resting.id)):
         skipped = f"{resting.id} {resting.inactive}"
@@ -73,31 +82,40 @@ def _names(test: TestCase, rule: str) -> bool:
 def _files(
     node: ys.Mapping, scope: Scope, file: str, by_file: Mapping[str, Mapping[str, Rule]]
 ) -> tuple[str, ...]:
-    """Return the files whose rules are played: the test's own and those of `with`."""
+    """Return the files whose rules are played: the test's own and those of `with`.
+
+    A file is named as seen from the test's own folder, or from the configuration's.
+    """
     found = [file]
     folder = file.rpartition("/")[0]
     for item in scope.items(node.items["with"]) if "with" in node.items else ():
         name = scope.word(item)
         if name is None:
             continue
-        whole = f"{folder}/{name}" if folder else name
-        if whole in by_file:
-            found.append(whole)
-        else:
+        beside = posixpath.normpath(posixpath.join(folder, name))
+        named = next((whole for whole in (beside, name) if whole in by_file), None)
+        if named is None:
             known = [other.removeprefix(f"{folder}/") for other in by_file if other != file]
             scope.unknown(item.mark, "rule file", name, known)
+        elif named not in found:
+            found.append(named)
     return tuple(found)
 
 
 def _test(node: ys.Mapping, scope: Scope, file: str, rules: Mapping[str, Rule]) -> TestCase:
     timeline = []
-    for item in scope.items(node.items["timeline"]) if "timeline" in node.items else ():
+    told = node.items.get("timeline")
+    for item in scope.items(told) if told is not None and not _null(told) else ():
         entry = happening(item, scope)
         if entry is not None:
             timeline.append(entry)
+    wanted = node.items["expect"]
+    if _null(wanted):
+        hint = "write expect: [] where the rules are to do nothing"
+        scope.problems.error(wanted.mark, "expect: says nothing", hint)
     expected = [
         (item.mark, entry)
-        for item in scope.items(node.items["expect"])
+        for item in (scope.items(wanted) if not _null(wanted) else ())
         if (entry := expectation(item, scope, rules)) is not None
     ]
     return TestCase(
@@ -110,6 +128,10 @@ def _test(node: ys.Mapping, scope: Scope, file: str, rules: Mapping[str, Rule]) 
         rules=tuple(rules),
         marks=tuple(mark for mark, _ in expected),
     )
+
+
+def _null(node: ys.Node) -> bool:
+    return isinstance(node, ys.Scalar) and node.null
 
 
 def _given(node: ys.Node, scope: Scope) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from rules import yaml_source as ys
 from rules.convert import duration
 from rules.load_scope import Scope
 from rules.model import Fact, Moment
+from rules.problems import did_you_mean
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _CLOCK = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d")
@@ -37,7 +38,9 @@ def _moment(text: str, node: ys.Mapping, scope: Scope) -> tuple[str, float] | No
         return text, 0.0
     found = _EDGE.fullmatch(text)
     if found is None:
-        scope.problems.error(node.items["daily"].mark, f"{text!r} is no time of day", _HINT)
+        early = _CLOCK.fullmatch(f"0{text}") is not None
+        hint = f'did you mean "0{text}"?' if early else _HINT
+        scope.problems.error(node.items["daily"].mark, f"{text!r} is no time of day", hint)
         return None
     if scope.world.calendar.hours is None:
         scope.problems.error(
@@ -52,21 +55,33 @@ def _moment(text: str, node: ys.Mapping, scope: Scope) -> tuple[str, float] | No
 
 
 def _days(node: ys.Node, scope: Scope) -> frozenset[int] | None:
-    """Return days as numbers, 0 is Monday: `sat`, `mon-sat`, `[mon, wed]`."""
+    """Return days as numbers, 0 is Monday: `sat`, `mon-sat`, `"mon,wed"`, `[mon, wed]`."""
     items = scope.items(node)
     found: set[int] = set()
     for item in items:
         text = scope.word(item)
         if text is None:
             return None
-        first, dash, last = text.partition("-")
-        for day in (first, last) if dash else (first,):
-            if day not in DAYS:
-                scope.unknown(item.mark, "day", day, DAYS)
+        for part in text.split(","):
+            days = _days_of(part.strip(), item, scope)
+            if days is None:
                 return None
-        start, end = DAYS.index(first), DAYS.index(last if dash else first)
-        found |= {day % 7 for day in range(start, end + 1 if end >= start else end + 8)}
+            found |= days
     if not items:
         scope.problems.error(node.mark, "on no day at all")
         return None
     return frozenset(found)
+
+
+def _days_of(text: str, node: ys.Node, scope: Scope) -> set[int] | None:
+    """Return the days of `sat` or `mon-sat`."""
+    first, dash, last = text.partition("-")
+    for day in (first, last) if dash else (first,):
+        if day not in DAYS:
+            near = day[:3].lower()
+            hint = f"did you mean {near}?" if near in DAYS else did_you_mean(day, DAYS)
+            hint = hint or f"known: {', '.join(DAYS)}, mon-fri"
+            scope.problems.error(node.mark, f"unknown day {day!r}", hint)
+            return None
+    start, end = DAYS.index(first), DAYS.index(last if dash else first)
+    return {day % 7 for day in range(start, end + 1 if end >= start else end + 8)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from drivers.event import SITE
 from drivers.signals import UNKNOWN
 from rules import yaml_source as ys
 from rules.expressions import Compiled, compile_condition
@@ -13,6 +14,7 @@ from rules.model import DeviceWords, Fact, FieldWords
 from rules.problems import did_you_mean
 
 MODIFIERS = ("for", "while", "across")
+_ONE = "a fact is of one device; write [{…}, {…}] for any of them, together: for all"
 TRIGGERS = ("sequence", "together", "count", "after", "before", "daily")
 
 
@@ -53,6 +55,10 @@ def _subject(node: ys.Mapping, scope: Scope) -> str | None:
         return None
     known = [*scope.names(), *TRIGGERS]
     hint = did_you_mean(others[0], known) or f"known: {spell(scope.names())}"
+    if f"{others[0]}.started" in scope.world.devices[SITE].says:
+        hint = f"write {{site: {others[0]}.started}}, or {others[0]}.ended"
+    elif scope.members(others[0].partition(":")[0]) is not None:
+        hint = "a space follows the colon"
     scope.problems.error(node.keys[others[0]], f"unknown device or group {others[0]!r}", hint)
     return None
 
@@ -115,6 +121,8 @@ def _values(
     fields = devices[0].says[signal]
     if key not in fields:
         hint = did_you_mean(key, [*fields, *MODIFIERS]) or f"it has: {spell(fields)}"
+        if scope.members(key) is not None:
+            hint = _ONE
         scope.problems.error(node.keys[key], f"{signal} has no field {key!r}", hint)
         return None
     items = scope.items(item)
@@ -166,6 +174,8 @@ def _state(
     for key in node.keys:
         if key != subject and key not in MODIFIERS:
             hint = f"beside a state: {', '.join(MODIFIERS)}"
+            if scope.members(key) is not None:
+                hint = _ONE
             scope.problems.error(node.keys[key], f"{key!r} can't go with the state {said}", hint)
     hold = scope.window(node.items["for"]) if "for" in node.items else None
     members = tuple(device.id for device in devices)
@@ -206,7 +216,9 @@ def _which(
     if said in device.states:
         hint = f"write {said}={(*device.states[said], '…')[0]}"
     else:
-        hint = did_you_mean(said, can) or f"it says: {spell(device.says)}"
+        values = {f"{s}={v}" for s, some in device.states.items() for v in some}
+        known = f"it says: {spell(device.says)}" if "." in said else f"it is: {spell(values)}"
+        hint = did_you_mean(said, can) or known
     message = f"{device.id} never says {said!r}, and no state of it has that value"
     scope.problems.error(mark, message, hint)
     return None

@@ -12,7 +12,7 @@ from drivers.priorities import Priority
 from drivers.settings import Seconds
 from rules import yaml_source as ys
 from rules.expressions import Compiled, compile_condition
-from rules.load_actions import actions, endless, holds
+from rules.load_actions import actions, endless, holds, say_endless
 from rules.load_scope import Scope
 from rules.load_triggers import triggers
 from rules.model import (
@@ -80,6 +80,10 @@ def rule(name: str, node: ys.Mapping, scope: Scope) -> Rule | None:
     if "escalate" in node.items and do and not any(isinstance(a.command, OpenIncident) for a in do):
         hint = "add {incident: NAME} to do:, for people to acknowledge"
         scope.problems.warning(node.keys["escalate"], "nothing can stop this escalation", hint)
+    escalate = _escalate(node, scope, members)
+    if "until" not in node.keys:
+        for action in (*do, *(a for step in escalate for a in step.do)):
+            say_endless(action, scope, members)
     default = "fire" if priority in SAFETY else "skip"
     return dataclasses.replace(
         plain,
@@ -89,7 +93,7 @@ def rule(name: str, node: ys.Mapping, scope: Scope) -> Rule | None:
         do=do,
         until=until,
         cooldown=_cooldown(node, scope, priority),
-        escalate=_escalate(node, scope, members),
+        escalate=escalate,
         after_restart=_choice(
             node, scope, "after_restart", Literal["resume", "late", "expire"], "resume"
         ),

@@ -81,7 +81,13 @@ def _open(
     root = scope.mapping(node, "write rules:, vars: and tests:")
     if root is None:
         return None
-    scope.known_keys(root, _SECTIONS, "section")
+    for key, mark in root.keys.items():
+        inner = root.items.get(key)
+        if isinstance(inner, ys.Mapping) and "when" in inner.keys and key not in _SECTIONS:
+            hint = "a rule stands below rules:, indented"
+            context.problems.error(mark, f"unknown section {key!r}", hint)
+        elif key not in _SECTIONS:
+            scope.unknown(mark, "section", key, _SECTIONS)
     declared = root.items.get("vars")
     within = variables(declared, world, context, {})
     _unused(root, context.problems)
@@ -211,6 +217,11 @@ def _tests(
     def with_vars(names: tuple[str, ...], over: Mapping[str, ys.Node]) -> dict[str, Rule]:
         """Return the rules of the files `names`, read with other variables."""
         found: dict[str, Rule] = {}
+        played = [other for other in files if other.name in names]
+        known = {name for other in played for name in other.scope.context.variables}
+        for name, node in over.items():
+            if name not in known and not any(name in o.scope.context.refused for o in played):
+                file.scope.unknown(node.mark, "variable", name, known)
         for other in files:
             if other.name in names:
                 silent = dataclasses.replace(context, problems=Problems())
@@ -230,7 +241,13 @@ def _tests(
     found = []
     for item in file.scope.items(section):
         test = case(
-            item, file.scope, file=file.name, by_file=by_file, active=rules, with_vars=with_vars
+            item,
+            file.scope,
+            file=file.name,
+            by_file=by_file,
+            active=rules,
+            local=file.local,
+            with_vars=with_vars,
         )
         if test is not None:
             found.append(test)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from rules import yaml_hints
 from rules.problems import Mark, Problems
 
 MAX_NODES = 200_000
@@ -93,7 +94,8 @@ def read_text(text: str, file: str, problems: Problems) -> Node | None:
     except yaml.MarkedYAMLError as error:
         at = error.problem_mark or error.context_mark
         line, column = (at.line + 1, at.column + 1) if at else (1, 1)
-        problems.error(Mark(file, line, column), f"not YAML: {error.problem or error.context}")
+        said = f"not YAML: {error.problem or error.context}"
+        problems.error(Mark(file, line, column), said, yaml_hints.hint(error, text))
         return None
     except yaml.reader.ReaderError as error:
         before = text[: error.position] if isinstance(error.position, int) else ""
@@ -182,6 +184,8 @@ class _Composer:
         if tag in {"!secret", "!var"} and scalar:
             return tag
         hint = "known: !secret NAME, !var NAME"
+        if "." in tag:
+            hint = f"write not {tag[1:]}"
         self._problems.error(self._mark(event), f"unknown tag {tag}", hint)
         return None
 

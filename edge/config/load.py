@@ -29,6 +29,7 @@ def load(folder: Path, *, secrets_of: Path | None = None) -> Configuration:
     problems = Problems()
     before = _fingerprint(folder)
     documents = _documents(folder, problems)
+    refused = {problem.mark.file for problem in problems.errors}
     secrets = SecretFiles(secrets_of or folder)
     secrets.check(documents.values(), problems)
     fleet, local = (
@@ -41,6 +42,10 @@ def load(folder: Path, *, secrets_of: Path | None = None) -> Configuration:
 
     site = site_file.site(site_node, context)
     entries = devices_file.entries(documents.values(), context)
+    if refused & {site_file.FILE, *_device_files(folder)} or not all(
+        map(_sound, documents.values())
+    ):
+        raise ConfigurationRefused(problems)  # what the rest names can't be known
     groups = wiring.groups(entries, context)
     wiring.check(entries, problems)
     devices = _devices(entries, groups, problems)
@@ -50,7 +55,10 @@ def load(folder: Path, *, secrets_of: Path | None = None) -> Configuration:
     words = world(site, entries, devices, groups)
     own = dataclasses.replace(context, problems=Problems())
     rules = load_rules(fleet, words, own, local=local)
-    _pass_on(own.problems, problems, entries.broken())
+    if not (entries.io or entries.devices) and own.problems.errors:
+        problems.error(Mark(devices_file.FILE, 1, 1), "no device is declared, and rules name some")
+    else:
+        _pass_on(own.problems, problems, entries.broken())
     if _fingerprint(folder) != before:
         problems.error(Mark(site_file.FILE, 1, 1), "a file changed while it was read", "try again")
     if problems.errors:
@@ -90,11 +98,31 @@ def _documents(folder: Path, problems: Problems) -> dict[str, ys.Node]:
     return found
 
 
+def _device_files(folder: Path) -> list[str]:
+    """Return the names of the files that declare devices."""
+    return [name for name in (*files.REQUIRED, *files.names(folder)) if name.startswith("devices")]
+
+
+def _sound(document: ys.Node) -> bool:
+    """Return whether all that a file of devices declares could be found: its sections are such."""
+    return isinstance(document, ys.Mapping) and all(
+        key in devices_file.SECTIONS
+        and (isinstance(part := document.items.get(key), ys.Mapping) or _empty(part))
+        for key in document.keys
+    )
+
+
+def _empty(node: ys.Node | None) -> bool:
+    return isinstance(node, ys.Scalar) and node.null
+
+
 def _pass_on(found: Problems, to: Problems, broken: set[str]) -> None:
-    """Pass on what is wrong with the rules, but for what follows from a refused device."""
+    """Pass on what is wrong with the rules, but for what follows from refused devices."""
+    refused = bool(to.errors)
     for problem in found.all:
         if problem.level == "warning":
-            to.warning(problem.mark, problem.message, problem.hint)
+            if not (refused and problem.message.startswith(("the group ", "nothing ends "))):
+                to.warning(problem.mark, problem.message, problem.hint)
         elif not any(f"'{word}'" in problem.message for word in broken):
             to.error(problem.mark, problem.message, problem.hint)
 

@@ -39,7 +39,7 @@ def world(
     calendar = Calendar(zone=site.timezone, hours=site.hours, schedules=site.schedules)
     return World(
         devices=words,
-        groups=groups,
+        groups={group: tuple(m for m in of if m in words) for group, of in groups.items()},
         zone=site.timezone,
         evacuation=site.evacuation,
         calendar=calendar,

@@ -97,8 +97,8 @@ def when(trigger: str) -> Any:
     return one(f"rules: {{a: {{when: {trigger}, do: {{incident: x}}}}}}").when[0]
 
 
-def do(steps: str, trigger: str = "{eas_front: eas.alarm}") -> Any:
-    found = one(f"rules: {{a: {{when: {trigger}, do: {steps}}}}}").do
+def do(steps: str, trigger: str = "{eas_front: eas.alarm}", **others: Any) -> Any:
+    found = one(f"rules: {{a: {{when: {trigger}, do: {steps}}}}}", **others).do
     return [(a.command, a.devices, a.near, a.lasts) for a in found]
 
 
@@ -261,7 +261,17 @@ def test_a_preset_without_for_is_no_lease_and_a_release_is_one() -> None:
     assert do("{goto: cam_exit, preset: gate}") == [
         (Goto(preset="gate"), ("cam_exit",), None, None)
     ]
-    assert do("{release: exits}") == [(Release(), ("lock_exit",), None, None)]
+    warned = (
+        "rules/r0.yaml:1:47: warning: nothing ends release lock_exit\n"
+        "    add for:, or until: with what ends it"
+    )
+    assert do("{release: exits}", said=warned) == [(Release(), ("lock_exit",), None, None)]
+
+
+def test_a_release_of_life_safety_needs_no_end_and_an_until_is_one() -> None:
+    fire = "when: {fire_main: fire.alarm}, do: {release: exits}"
+    loaded(f"rules: {{a: {{priority: life_safety, {fire}}}}}")
+    loaded(f"rules: {{a: {{{fire}, until: {{fire_main: fire.restored}}}}}}")
 
 
 @pytest.mark.parametrize(
@@ -374,6 +384,21 @@ tests: [{name: t, expect: []}]
 """
 
 
+@pytest.mark.parametrize("path", ["../rules/r0.yaml", "rules/r0.yaml"])
+def test_a_store_tests_its_rules_with_those_of_the_fleet_that_are_in_force(path: str) -> None:
+    fleet = """
+rules:
+  gate: {when: {eas_front: eas.alarm}, do: {incident: fleet}}
+  metal: {when: {eas_front: eas.metal}, do: {incident: metal}}
+"""
+    local = f"""
+rules: {{mine: {{replaces: gate, when: {{eas_front: eas.alarm}}, do: {{incident: own}}}}}}
+tests:
+  - {{name: both, with: {path}, expect: []}}
+"""
+    assert loaded(fleet, local=local).tests[0].rules == ("mine", "metal")
+
+
 def test_a_rule_of_the_store_replaces_one_of_the_fleet() -> None:
     local = "rules: {mine: {replaces: gate, when: {eas_front: eas.alarm}, do: {incident: x}}}"
     rules = loaded(FLEET, local=local)
@@ -469,3 +494,16 @@ def test_a_test_may_set_variables() -> None:
 @pytest.mark.parametrize("text", ["", "# nothing yet", "rules:\ntests:\n", "rules: ~", "vars: {}"])
 def test_a_file_may_still_be_empty(text: str) -> None:
     assert loaded(text).rules == ()
+
+
+def test_a_test_without_happenings_may_leave_its_timeline_empty() -> None:
+    text = """
+rules: {a: {when: {daily: "21:30", days: "mon, wed-thu"}, do: {incident: x}}}
+tests:
+  - name: nothing happens
+    timeline:
+    expect: []
+"""
+    found = loaded(text)
+    assert found.tests[0].timeline == ()
+    assert found.moments[0].days == {0, 2, 3}

@@ -105,9 +105,46 @@ def test_an_alias_is_what_it_stands_for() -> None:
         ("--- a\n--- b", "f.yaml:2:1: a second document starts here"),
         ("a: *b", "f.yaml:1:4: unknown alias *b"),
         ("a: &a [*a]", "f.yaml:1:8: unknown alias *a"),
-        ("a:\n\t- b", "f.yaml:2:1: not YAML: found character that cannot start any token"),
-        ("a: b: c", "f.yaml:1:5: not YAML: mapping values are not allowed in this context"),
-        ("- [a, b\n", "f.yaml:2:1: not YAML: did not find expected ',' or ']'"),
+        (
+            "a:\n\t- b",
+            "f.yaml:2:1: not YAML: found character that cannot start any token\n"
+            "    a tab stands there; indent with spaces",
+        ),
+        (
+            "a: @b",
+            "f.yaml:1:4: not YAML: found character that cannot start any token\n"
+            '    a text that begins so needs quotes: "…"',
+        ),
+        (
+            "a: b: c",
+            "f.yaml:1:5: not YAML: mapping values are not allowed in this context\n"
+            "    a key ends with a colon; a text with a colon in it needs quotes",
+        ),
+        (
+            "- [a, b\n",
+            "f.yaml:2:1: not YAML: did not find expected ',' or ']'\n"
+            "    the [ of line 1 is not closed, or a text in it with , or a bracket needs quotes",
+        ),
+        (
+            "a: 1\nb: {c: held('d', 'e') > 3}",
+            "f.yaml:2:21: not YAML: did not find expected ',' or '}'\n"
+            "    the { of line 2 is not closed, or a text in it with , or a bracket needs quotes",
+        ),
+        (
+            'a: "b\nc: d\n',
+            "f.yaml:3:1: not YAML: found unexpected end of stream\n"
+            "    the quote of line 1 is not closed",
+        ),
+        (
+            "a: 'it's'",
+            "f.yaml:1:8: not YAML: did not find expected key\n    within '…' a ' is written twice",
+        ),
+        (
+            "a:\n  b: c\n d: e",
+            "f.yaml:3:2: not YAML: did not find expected key\n"
+            "    is it indented like the lines that it belongs to?",
+        ),
+        ("a: !site.open", "f.yaml:1:4: unknown tag !site.open\n    write not site.open"),
         ("ab: 1\nc: [\x01]", "f.yaml:2:5: not YAML: a character that is not allowed"),
         ("a: \ud800", "f.yaml:1:1: not YAML: a character that is not allowed"),
     ],
