@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from drivers.ports.address import NetAddress
+from drivers.ports.framing import separator_bytes
 from drivers.sim import modbus, text
 from drivers.sim.beacon import SimulatedBeacon
 from drivers.sim.button import SimulatedButton
@@ -38,16 +40,40 @@ ON_OUTPUTS: dict[str, type[Any]] = {
 }
 """Devices on the output do0 of a simulated I/O module; they show what is written."""
 
-BY_TEXT: dict[str, tuple[bytes, Callable[[Any], Any]]] = {
-    "eas_gateway": (b"|", SimulatedGateway),
-    "fire_printer": (b";", SimulatedPrinter),
+BY_TEXT: dict[str, dict[str, tuple[bytes, Callable[[Any], Any]]]] = {
+    "eas_gateway": {"text_generic": (b"|", SimulatedGateway)},
+    "fire_printer": {
+        "notifier_afp2800": (b";", lambda sender: SimulatedPrinter(sender, "afp2800")),
+        "notifier_nfs3030": (b"\r\n", lambda sender: SimulatedPrinter(sender, "nfs3030")),
+        "kidde_fx64": (b"\r\n", lambda sender: SimulatedPrinter(sender, "fx64")),
+    },
+    "text": {"": (b"\r\n", lambda sender: sender)},
 }
+"""What speaks text: profile to what ends its records and who writes them; the first is default."""
 
-WAITING = frozenset({"serve", "connected", "wait_output", "until_asked"})
-"""What the actors offer to programs only: it waits for something."""
+WIRED = {
+    "eas_pedestal": "alarm: di0",
+    "door": "contact: di0, request_to_exit: di1",
+    "fire_panel": "alarm: di0, trouble: di1, supervisory: di2",
+    "button": "contact: di0",
+    "contact": "contact: di0",
+    **dict.fromkeys(ON_OUTPUTS, "output: do0"),
+}
+"""Which lines of the I/O module a device has."""
+
+FOR_PROGRAMS = frozenset(
+    {
+        "serve", "connected", "wait_output", "until_asked",
+        "listen", "over", "pass_on", "say_in_pieces", "sent",
+    }
+)  # fmt: skip
+"""What the actors offer to programs only: it waits for something, or takes more than words."""
+SIMPLE = (bool, int, float, str, type(None))
+FIXED = frozenset({"url", "path", "port", "requests", "connected"})
+"""What an actor tells of itself, and nobody sets."""
 _NAMED = re.compile(r"[a-z_]+=")
 
-TYPES = sorted({"modbus", "text", "onvif_camera", "recorder", *ON_INPUTS, *ON_OUTPUTS, *BY_TEXT})
+TYPES = sorted({"modbus", "onvif_camera", "recorder", *ON_INPUTS, *ON_OUTPUTS, *BY_TEXT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,20 +81,47 @@ class Simulation:
     """A running simulator."""
 
     url: str
-    """What to write as `url:` or `host:` in devices.yaml."""
+    """What to write as `url:` or `host:` in devices.yaml; empty when it is the one who calls."""
     actors: tuple[Any, ...]
     """What takes words, the nearest to people first."""
     outputs: Any = None
     """The module whose outputs are shown, if any."""
+    about: str = ""
+    """What else devices.yaml must say to reach it: profile, unit, lines, login."""
 
     def words(self) -> dict[str, inspect.Signature]:
         """Return what may be said to it, with the arguments."""
         found: dict[str, inspect.Signature] = {}
         for actor in self.actors:
             for name, method in inspect.getmembers(actor, inspect.ismethod):
-                if not name.startswith("_") and name not in found and name not in WAITING:
+                if not name.startswith("_") and name not in found and name not in FOR_PROGRAMS:
                     found[name] = inspect.signature(method)
         return found
+
+    def usage(self) -> list[str]:
+        """Return a line for each word, `pulse INPUT [SECONDS=0.1]` and what it does."""
+        return [
+            f"{' '.join([word, *_arguments(signature)]):<34}  {self._purpose(word)}".rstrip()
+            for word, signature in self.words().items()
+        ]
+
+    def faults(self) -> dict[str, Any]:
+        """Return what `fault NAME VALUE` may set, with the value now."""
+        found: dict[str, Any] = {}
+        for actor in reversed(self.actors):
+            faults = getattr(actor, "faults", None)
+            for holder in (actor,) if faults is None else (actor, faults):
+                names = vars(holder) if hasattr(holder, "__dict__") else type(holder).__slots__
+                values = {n: getattr(holder, n) for n in names if not n.startswith("_")}
+                found |= {
+                    n: v for n, v in values.items() if isinstance(v, SIMPLE) and n not in FIXED
+                }
+        return found
+
+    def _purpose(self, word: str) -> str:
+        methods = (getattr(actor, word, None) for actor in self.actors)
+        doc = inspect.getdoc(next(m for m in methods if m is not None)) or ""
+        return doc.partition("\n")[0]
 
     async def say(self, line: str) -> str:
         """Do what `line` says, `pulse di0 0.1`; return what is wrong with it, or nothing.
@@ -85,10 +138,10 @@ class Simulation:
         for actor in self.actors:
             method = getattr(actor, word, None)
             if word in self.words() and callable(method):
-                if word in {"say", "raw"} and arguments:
-                    text_, named = line.split(maxsplit=1)[1], {}
-                    values = [text_.encode() if word == "raw" else text_]
                 try:
+                    if word in {"say", "raw"} and arguments:
+                        text_, named = line.split(maxsplit=1)[1], {}
+                        values = [_bytes(text_) if word == "raw" else text_]
                     done = method(*values, **named)
                     if inspect.isawaitable(done):
                         await done
@@ -114,6 +167,33 @@ class Simulation:
         return f"there is no fault {name!r}"
 
 
+def _arguments(signature: inspect.Signature) -> list[str]:
+    shown = []
+    for name, parameter in signature.parameters.items():
+        if parameter.default is inspect.Parameter.empty:
+            shown.append(name.upper())
+        elif isinstance(parameter.default, SIMPLE):
+            default = word_for(parameter.default)
+            shown.append(f"[{name}={default}]" if default else f"[{name.upper()}]")
+    return shown
+
+
+def word_for(value: Any) -> str:
+    """Return how `value` is written to a simulator."""
+    if value is None:
+        return "none"
+    return str(value) if not isinstance(value, bool) else "yes" if value else "no"
+
+
+def _bytes(text_: str) -> bytes:
+    r"""Return the bytes of `P 12\r\n`; knows the escapes of a separator.
+
+    Raises:
+        ValueError: an unknown escape.
+    """
+    return separator_bytes(text_, "utf-8")
+
+
 def _value(text_: str) -> Any:
     words: dict[str, Any] = {"on": True, "yes": True, "off": False, "no": False, "none": None}
     if text_ in words:
@@ -128,36 +208,77 @@ def _value(text_: str) -> Any:
 
 @asynccontextmanager
 async def simulation(
-    kind: str, *, port: int = 0, profile: str = "moxa_e1214", link: Path | None = None
+    kind: str,
+    *,
+    port: int = 0,
+    profile: str | None = None,
+    unit: int = 1,
+    link: Path | None = None,
+    to: NetAddress | None = None,
 ) -> AsyncIterator[Simulation]:
-    """Run the simulator of the type `kind` until the block ends; KeyError when there is none."""
+    """Run the simulator of the type `kind` until the block ends.
+
+    `link`: a serial cable, in place of TCP. `to`: it calls a text port that listens there.
+
+    Raises:
+        LookupError: there is no such type or profile.
+        OSError: the port is taken, or nobody listens at `to`.
+    """
     async with AsyncExitStack() as stack:
         if kind == "onvif_camera":
             from drivers.sim.onvif_camera import OnvifCameraSimulator
 
             camera = await stack.enter_async_context(OnvifCameraSimulator(port=port))
-            yield Simulation(url=camera.host, actors=(camera,))
+            about = f"username: {camera.username}, password: {camera.password}"
+            yield Simulation(url=camera.host, actors=(camera,), about=about)
         elif kind == "recorder":
             from drivers.sim.recorder import RtspCameraSimulator
 
             stream = await stack.enter_async_context(RtspCameraSimulator(port=port))
-            yield Simulation(url=stream.url, actors=(stream,))
-        elif kind == "text" or kind in BY_TEXT:
-            separator, made = BY_TEXT.get(kind, (b"\r\n", None))
+            yield Simulation(url=stream.url, actors=(stream,), about="no login")
+        elif kind in BY_TEXT:
+            named, separator, made = _of_text(kind, profile)
             way: text.Kind = "pty" if link else "tcp"
+            called = None
+            if to is not None:
+                way, called = (
+                    ("udp" if to.kind == "udp-listen" else "tcp-client"),
+                    (to.host, to.port),
+                )
             sender = await stack.enter_async_context(
-                text.simulate(way, port=port, link=link, separator=separator)
+                text.simulate(way, port=port, link=link, separator=separator, to=called)
             )
-            yield Simulation(url=sender.url, actors=(made(sender), sender) if made else (sender,))
+            actor = made(sender)
+            yield Simulation(
+                url=sender.url,
+                actors=(sender,) if actor is sender else (actor, sender),
+                about=f"profile: {named}" if named else "records end in CR LF",
+            )
         else:
             if kind != "modbus" and kind not in ON_INPUTS and kind not in ON_OUTPUTS:
                 raise KeyError(kind)
             rtu: modbus.Kind = "rtu" if link else "tcp"
+            profile = profile or "moxa_e1214"
             module = await stack.enter_async_context(
-                modbus.simulate(profile, kind=rtu, port=port, link=link)
+                modbus.simulate(profile, kind=rtu, port=port, link=link, unit=unit)
             )
+            lines = f"; its lines: {WIRED[kind]}" if kind in WIRED else ""
             yield Simulation(
                 url=module.url,
                 actors=(ON_INPUTS[kind](module), module) if kind in ON_INPUTS else (module,),
                 outputs=module,
+                about=f"profile: {profile}, unit: {unit}{lines}",
             )
+
+
+def _of_text(kind: str, profile: str | None) -> tuple[str, bytes, Callable[[Any], Any]]:
+    """Return the profile, what ends its records and who writes them.
+
+    Raises:
+        LookupError: no simulator of that profile.
+    """
+    known = BY_TEXT[kind]
+    named = next(iter(known)) if profile is None else profile
+    if named not in known:
+        raise LookupError(f"no {kind} of profile {named!r}; known: {', '.join(known) or 'none'}")
+    return (named, *known[named])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers.ports.address import NetAddress
 from edge.simulation import TYPES, simulation
 
 LIMIT = 30.0
@@ -81,3 +82,85 @@ def test_a_serial_cable_appears_where_it_is_wanted(tmp_path: Path) -> None:
             assert running.words()
 
     asyncio.run(main())
+
+
+def test_what_may_be_said_is_shown_as_it_is_said() -> None:
+    async def main() -> tuple[list[str], dict[str, object], str]:
+        async with asyncio.timeout(LIMIT), simulation("door", unit=7) as running:
+            usage = {line.split("  ")[0]: line for line in running.usage()}
+            assert await running.say("fault delay 0.5") == ""
+            return list(usage), running.faults(), running.about
+
+    usage, faults, about = asyncio.run(main())
+    assert {"walk_out [asks=yes] [open_for=3.0]", "set INPUT ON", "close"} < {
+        each.strip() for each in usage
+    }
+    assert faults["silent"] is False
+    assert faults["delay"] == 0.5
+    assert about == "profile: moxa_e1214, unit: 7; its lines: contact: di0, request_to_exit: di1"
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_every_simulator_shows_how_to_use_it(kind: str) -> None:
+    async def main() -> None:
+        async with asyncio.timeout(LIMIT), simulation(kind) as running:
+            assert len(running.usage()) == len(running.words())
+            assert running.faults()
+            assert running.about
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("profile", "printed"),
+    [
+        (None, b":ALARM"),
+        ("kidde_fx64", b"ALRM ACT | 18:00:07 01/01/2007 E:001\r\n"),
+        ("notifier_nfs3030", b"FIRE ALARM: SMOKE DETECTOR L1D001"),
+    ],
+)
+def test_a_printer_prints_as_its_profile_reads(profile: str | None, printed: bytes) -> None:
+    async def main() -> bytes:
+        async with asyncio.timeout(LIMIT), simulation("fire_printer", profile=profile) as running:
+            host, _, port = running.url.removeprefix("tcp://").partition(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            await running.actors[-1].connected.wait()
+            assert await running.say("event alarm 1") == ""
+            read = await reader.readexactly(len(printed))
+            writer.close()
+            return read
+
+    assert asyncio.run(main()) == printed
+
+
+def test_a_profile_that_no_simulator_has_is_said() -> None:
+    async def main() -> None:
+        async with simulation("fire_printer", profile="moxa_e1214"):
+            pass
+
+    known = "notifier_afp2800, notifier_nfs3030, kidde_fx64"
+    with pytest.raises(LookupError, match=f"no fire_printer of profile 'moxa_e1214'; .*{known}"):
+        asyncio.run(main())
+
+
+def test_a_sender_calls_a_port_that_listens_and_sends_any_bytes() -> None:
+    async def main() -> bytes:
+        heard: asyncio.Queue[bytes] = asyncio.Queue()
+
+        async def called(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await heard.put(await reader.readexactly(4))
+            writer.close()
+
+        async with (
+            asyncio.timeout(LIMIT),
+            await asyncio.start_server(called, "127.0.0.1", 0) as server,
+        ):
+            port = server.sockets[0].getsockname()[1]
+            to = NetAddress(kind="tcp-listen", host="127.0.0.1", port=port)
+            async with simulation("text", to=to) as running:
+                assert running.url == ""
+                assert (await running.say("raw \\q")).startswith("raw: ")
+                assert await running.say("raw P 1\\x03") == ""
+                return await heard.get()
+
+    assert asyncio.run(main()) == b"P 1\x03"
