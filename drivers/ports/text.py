@@ -7,6 +7,7 @@ opened without the right to write).
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import closing
@@ -22,7 +23,7 @@ from drivers.ports.peers import Peers
 from drivers.ports.port import Heard, PortEvent, TextPort
 from drivers.ports.reason import in_words
 from drivers.settings import Seconds
-from drivers.signals import LinkUp
+from drivers.signals import LinkDown, LinkUp
 
 CHUNK = 4096
 """Bytes read at a time: what one sender may make the others wait for."""
@@ -32,6 +33,8 @@ MOST_DATAGRAMS = 256
 """Datagrams kept until they are read; what comes on top is dropped, as networks do."""
 CONNECT_WITHIN = 5.0
 """Seconds."""
+
+log = logging.getLogger(__name__)
 
 Read = Callable[[int], Awaitable[bytes]]
 
@@ -105,9 +108,11 @@ class Text(Driver):
         reason = "stopped"
         try:
             try:
-                await link.watch(self._hear(link))
+                watch = link.listen if self._listens() else link.watch
+                await watch(self._hear(link))
             except OSError as error:
-                raise LinkLost(f"{self._address}: {error.strerror or error}") from error
+                ours = isinstance(self._address, SerialAddress) and error.strerror
+                raise LinkLost(f"{self._address}: {ours or in_words(error)}") from error
         except LinkLost as error:
             reason = str(error)
             raise
@@ -234,7 +239,8 @@ class _Link:
         self._port = port
         self._emit = emit
         self._silence = silence
-        self._watchdog = asyncio.timeout(silence)
+        self._watchdog: asyncio.Timeout | None = None
+        self._bytes = asyncio.Event()
         self._is_up = False
 
     async def watch(self, hearing: Awaitable[None]) -> None:
@@ -244,12 +250,38 @@ class _Link:
             LinkLost: not a byte came for too long.
         """
         try:
-            async with self._watchdog:
+            async with asyncio.timeout(self._silence) as self._watchdog:
                 await hearing
         except TimeoutError as error:
-            if not self._watchdog.expired():
+            if self._watchdog is None or not self._watchdog.expired():
                 raise
             raise LinkLost(f"silent for {self._silence:g} s") from error
+
+    async def listen(self, hearing: Awaitable[None]) -> None:
+        """Wait for `hearing`, and say a silence without ending it.
+
+        Who calls after a silence must find somebody listening.
+        """
+        watching = asyncio.create_task(self._say_silences())
+        try:
+            await hearing
+        finally:
+            watching.cancel()
+            await asyncio.wait([watching])
+
+    async def _say_silences(self) -> None:
+        while self._silence is not None:
+            self._bytes.clear()
+            try:
+                async with asyncio.timeout(self._silence):
+                    await self._bytes.wait()
+            except TimeoutError:
+                reason = f"silent for {self._silence:g} s"
+                log.warning("%s: %s", self._port.name, reason)
+                self.down(reason)
+                self._is_up = False
+                await self._emit(LinkDown(reason=reason))
+                await self._bytes.wait()
 
     async def opened(self) -> None:
         """Say that the link is up, unless a byte must prove it."""
@@ -259,7 +291,9 @@ class _Link:
     async def heard(self, all_heard: Iterable[Heard]) -> None:
         """Take what came, be it whole records or not: the sender is there."""
         if self._silence is not None:
-            self._watchdog.reschedule(asyncio.get_running_loop().time() + self._silence)
+            self._bytes.set()
+            if self._watchdog is not None:
+                self._watchdog.reschedule(asyncio.get_running_loop().time() + self._silence)
             await self._up()
         self.tell(all_heard)
 
