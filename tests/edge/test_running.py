@@ -16,9 +16,9 @@ import aiohttp
 import pytest
 
 from buffer.writer import Writer
+from drivers.sim import modbus
 from edge.assembly import assemble
 from edge.clock import Clock
-from edge.config.load import load
 from edge.demo.store import Store, configured, simulated
 from edge.metrics import Metrics
 from edge.notify import Notify
@@ -26,8 +26,10 @@ from edge.past import Past
 from edge.places import Places
 from edge.running import begin, serve
 from tests.daemon import LIMIT, Daemon
+from tests.edge.shop import shop
 
 SIREN = "do0"
+SITE = "site: shop\nevacuation: {on: []}\n"
 NAMES = [
     "events_total",
     "rule_fired_total",
@@ -55,7 +57,7 @@ NAMES = [
 
 
 @asynccontextmanager
-async def shop(folder: Path) -> AsyncIterator[tuple[Store, Daemon]]:
+async def store_of(folder: Path) -> AsyncIterator[tuple[Store, Daemon]]:
     async with simulated(folder) as store:
         daemon = Daemon(folder, configured(folder, store, None))
         try:
@@ -67,7 +69,7 @@ async def shop(folder: Path) -> AsyncIterator[tuple[Store, Daemon]]:
 
 def play(folder: Path, story: Callable[[Store, Daemon], Awaitable[None]]) -> None:
     async def main() -> None:
-        async with shop(folder) as (store, daemon):
+        async with store_of(folder) as (store, daemon):
             await story(store, daemon)
 
     asyncio.run(main())
@@ -201,17 +203,27 @@ def test_a_second_daemon_takes_nobodys_socket(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
+DEVICES = """
+io: {{annex: {{type: modbus, url: "{url}", unit: 1, poll: 20ms, profile: moxa_e1214}}}}
+devices:
+  gate: {{type: eas_pedestal, alarm: annex.di0}}
+  siren: {{type: siren, output: annex.do0}}
+"""
+RULES = "rules: {theft: {when: {gate: eas.alarm}, do: [{sound: siren, for: 60s}]}}\n"
+
+
 def test_an_unhandled_error_in_any_part_brings_the_outputs_to_their_state(tmp_path: Path) -> None:
     def breaks() -> list[Any]:
         raise ZeroDivisionError
 
     async def main() -> None:
         async with (
-            simulated(tmp_path) as store,
+            modbus.simulate("moxa_e1214") as module,
             Writer.open(tmp_path / "journal.db") as writer,
             asyncio.timeout(LIMIT),
         ):
-            configuration = load(configured(tmp_path, store, None))
+            devices = DEVICES.format(url=module.url)
+            configuration = shop(tmp_path / "config", site=SITE, devices=devices, rules=RULES)
             places = Places(
                 configuration=configuration.folder,
                 state=tmp_path / "state",
@@ -221,15 +233,14 @@ def test_an_unhandled_error_in_any_part_brings_the_outputs_to_their_state(tmp_pa
             parts = assemble(configuration, places, writer, Clock(), Past(), metrics, notify)
             begin(parts, Past())
             running = asyncio.create_task(serve(parts, asyncio.Event(), stopping=asyncio.Event()))
-            await store.module.wait_output("do0", False)
-            while parts.decider.engine.states.value("eas_front", "link") != "up":
+            while parts.decider.engine.states.value("gate", "link") != "up":
                 await asyncio.sleep(0.02)
-            await store.module.pulse("di0", 0.1)
-            await store.module.wait_output(SIREN, True)
+            await module.pulse("di0", 0.1)
+            await module.wait_output(SIREN, True)
             parts.pipeline.decide = breaks  # type: ignore[method-assign]
             with pytest.raises(ExceptionGroup) as broken:
                 await running
             assert broken.group_contains(ZeroDivisionError)
-            assert store.module.outputs[SIREN] is False
+            assert module.outputs[SIREN] is False
 
     asyncio.run(main())
