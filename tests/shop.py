@@ -57,6 +57,22 @@ def published(daemon: Daemon) -> list[Record]:
         return [record for record in journal.since(0) if record.topic is not None]
 
 
+def said(daemon: Daemon, signal: str) -> list[dict[str, Any]]:
+    """Return the data of every record of this signal in the journal on disk, oldest first."""
+    return [
+        json.loads(record.body).get("data", {})
+        for record in published(daemon)
+        if str(record.topic).endswith(f"/{signal}")
+    ]
+
+
+async def kept(daemon: Daemon, signal: str) -> None:
+    """Wait until the journal on disk has a record of this signal."""
+    async with asyncio.timeout(LIMIT):
+        while not said(daemon, signal):
+            await asyncio.sleep(0.02)
+
+
 def is_event(message: Message) -> bool:
     return str(message.topic).startswith(f"{TOP}/event/")
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from edge.demo.store import Store
-from tests.daemon import LIMIT, Daemon
+from tests.daemon import Daemon
 from tests.shop import (
     BACK,
     FRONT,
@@ -18,7 +17,8 @@ from tests.shop import (
     PANIC,
     SIREN,
     SIREN_BACK,
-    published,
+    kept,
+    said,
     shop,
     state,
     wired,
@@ -45,15 +45,6 @@ def edit(daemon: Daemon, file: str, old: str, new: str) -> None:
 def reload(daemon: Daemon) -> None:
     assert daemon.process is not None
     daemon.process.send_signal(signal.SIGHUP)
-
-
-def said(daemon: Daemon, signal_: str) -> list[dict[str, object]]:
-    """Return the data of every record of this signal in the journal on disk."""
-    return [
-        json.loads(record.body).get("data", {})
-        for record in published(daemon)
-        if str(record.topic).endswith(f"/{signal_}")
-    ]
 
 
 def test_a_changed_rule_works_after_sighup_and_an_order_in_force_goes_on(tmp_path: Path) -> None:
@@ -133,9 +124,7 @@ def test_after_a_crash_an_order_of_a_person_and_a_hold_go_on(tmp_path: Path) -> 
         await daemon.ask(**LIT, **{"for": 120.0}, reason="dark", by="test")
         await wired(store, **{LIGHT: True})
         store.module.set(BACK, False)
-        async with asyncio.timeout(LIMIT):
-            while not said(daemon, "door.opened"):
-                await asyncio.sleep(0.02)
+        await kept(daemon, "door.opened")
         await daemon.kill()
         store.module.reboot()
         await daemon.start()

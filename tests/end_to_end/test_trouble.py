@@ -35,6 +35,7 @@ async def raving(*senders: SimulatedSender) -> AsyncIterator[None]:
         while True:
             with suppress(OSError):
                 sender.raw(noise.randbytes(noise.randint(1, 2000)))
+                await sender.sent()
             await asyncio.sleep(0.005)
 
     tasks = [asyncio.create_task(rave(sender, n)) for n, sender in enumerate(senders)]
