@@ -15,7 +15,8 @@ from drivers.lines.modbus_map import Place, Table
 from drivers.lines.modbus_plan import Span
 
 RTU_TRIES = 2
-"""A serial line may swallow one request; then the link is lost."""
+"""A serial line may swallow one request; then the link is lost. A module that has not answered yet
+is asked once: each lost answer keeps the other modules of its line waiting."""
 CODES: dict[Table, int] = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
 """Function codes that read a table."""
 REASONS = {
@@ -42,7 +43,7 @@ class Link:
         self._bus = bus_for(address)
         self._client = self._bus.client
         self._address, self._unit = address, unit
-        self._tries = RTU_TRIES if address.rtu else 1
+        self._tries = 1
         self.doubted = address.rtu
         """Whether an answer may be a late one to an earlier request: read twice before acting.
         Set at the start and after a lost answer of an RTU link; the reader clears it."""
@@ -106,6 +107,8 @@ class Link:
                 about = f"no answer of unit {self._unit} about {what}"
                 why = LinkLost(f"{self._address}: {about} within {self._bus.timeout:.1f} s")
                 continue
+            if self._address.rtu:
+                self._tries = RTU_TRIES
             if answer.isError():
                 reason = REASONS.get(answer.exception_code, f"code {answer.exception_code}")
                 raise Refused(f"{what}: the module refuses: {reason}")

@@ -64,6 +64,8 @@ class ModbusSimulator:
         self.faults = Faults()
         self.asked: deque[bytes] = deque(maxlen=1000)
         """The latest requests (function code and what belongs to it)."""
+        self.asked_others: deque[int] = deque(maxlen=1000)
+        """The latest units beside its own that were asked."""
         self.requests: int = 0
         """How many requests came."""
         self.connected: int = 0
@@ -216,6 +218,7 @@ class ModbusSimulator:
         self.asked.append(asked.pdu)
         self.requests += 1
         if asked.unit != self._unit:
+            self.asked_others.append(asked.unit)
             pdu = refusal(asked.pdu, NO_SUCH_UNIT)
         elif self.faults.exception is not None:
             pdu = refusal(asked.pdu, self.faults.exception)

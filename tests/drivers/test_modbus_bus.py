@@ -70,3 +70,15 @@ def test_an_adapter_that_was_pulled_is_lost_and_comes_back(tmp_path: Path) -> No
                 await again.until_edge("di5", True)
 
     asyncio.run(main())
+
+
+def test_a_unit_that_was_never_there_keeps_the_line_for_one_question_only() -> None:
+    async def main() -> tuple[str, int]:
+        async with simulate(kind="rtu+tcp") as sim, running(module(sim)):
+            before = len(sim.asked_others)
+            reason = await failure(module(sim, unit=9), raises=LinkLost)
+            return reason, len(sim.asked_others) - before
+
+    reason, asked = virtual_time.run(main())
+    assert "no answer of unit 9" in reason
+    assert asked == 1
