@@ -75,7 +75,8 @@ class Daemon:
         """Follow what happens; yields what waits for the next (device, signal); None: any."""
         items = follow(self.socket, {"do": "tail"})
         first = asyncio.ensure_future(anext(items))
-        await asyncio.sleep(0)
+        for _ in range(2):  # once these are answered, the request before them is served too
+            await self.ask(do="status")
 
         async def until(device: str | None, kind: str) -> dict[str, Any]:
             nonlocal first
