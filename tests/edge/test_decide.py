@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.edge.shop import Story, asked, ordered, orders, refusals, said, shop
+from tests.edge.shop import SITE_YAML, Story, asked, ordered, orders, refusals, said, shop
 
 
 @pytest.fixture
@@ -307,3 +307,15 @@ def test_after_a_restart_max_on_counts_from_the_first_order(tmp_path: Path) -> N
 
     assert orders(after.until(119.9)) == []
     assert orders(after.until(120)) == ["siren_front silence by rest"]
+
+
+def test_what_a_changed_plan_adds_takes_part_in_an_evacuation_that_is_on(tmp_path: Path) -> None:
+    fewer = SITE_YAML.replace("sound: [beacon_back]", "sound: []")
+    before = Story(shop(tmp_path / "before", site=fewer))
+    in_alarm(before)
+    after = Story(shop(tmp_path / "after"))
+    after.decider.restore(before.decider.save())
+    after.decider.resume(10, same_boot=True, silent_for=1)
+
+    back = after.at(said(11, "beacon_back", "link.up"))
+    assert orders(back) == ["beacon_back switch_on by evacuation"]
