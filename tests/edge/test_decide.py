@@ -254,8 +254,8 @@ def test_a_person_records_and_turns_cameras(story: Story) -> None:
     assert orders(clip) == ["film record 5.0 9.0 by person"]
     turned = story.at(ordered(1, "cam_exit", "goto", parameters={"preset": "gate"}))
     assert orders(turned) == ["cam_exit goto gate by person"]
-    turned = ordered(2, "cam_exit", "goto", parameters={"preset": "till"}, **{"for": 9.0})
-    assert orders(story.at(turned)) == ["cam_exit goto till by person"]
+    lasting = ordered(2, "cam_exit", "goto", parameters={"preset": "till"}, **{"for": 9.0})
+    assert orders(story.at(lasting)) == ["cam_exit goto till by person"]
     assert orders(story.until(11)) == ["cam_exit goto lobby by rest"]
 
 
