@@ -39,7 +39,10 @@ def play(case: TestCase, rules: RuleSet, world: World) -> list[str]:
         _tell(stage, case)
     except Endless:
         return ["the rules trigger each other without end"]
-    return compare(case.expect, stage.did, stage.not_fired)
+    problems = compare(case.expect, stage.did, stage.not_fired)
+    expected = {entry.get("rule") for entry in case.expect} if problems else set()
+    quiet = (r for r in chosen if r.enabled != "yes" and r.id in expected)
+    return [*problems, *(f"{r.id} does nothing: it is enabled: {r.enabled}" for r in quiet)]
 
 
 def _instant(now: Any, world: World) -> datetime:

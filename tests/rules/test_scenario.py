@@ -443,3 +443,20 @@ rules:
       - {at: 3665s, rule: propped, ends: siren_back}
     """
     assert played(rules, test) == []
+
+
+def test_a_rule_in_shadow_that_was_to_do_something_is_told() -> None:
+    rules = """
+rules:
+  gate:
+    enabled: shadow
+    when: {eas_front: eas.alarm}
+    do: [{incident: x}]
+"""
+    alarm = "timeline: [{at: 0s, eas_front: eas.alarm}]"
+    wanted = f"{alarm}\nexpect: [{{at: 0s, rule: gate, incident: x}}]"
+    assert played(rules, wanted) == [
+        "at 0s expected gate: incident x; it did not come",
+        "gate does nothing: it is enabled: shadow",
+    ]
+    assert played(rules, f"{alarm}\nexpect: []") == []
