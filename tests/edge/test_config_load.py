@@ -233,3 +233,12 @@ def test_missing_files_are_said_at_their_beginning(tmp_path: Path) -> None:
         "devices.yaml:1:1: cannot read it: No such file or directory\n"
         "site.yaml:1:1: cannot read it: No such file or directory"
     )
+
+
+def test_warnings_of_rules_are_kept_where_nothing_is_refused(tmp_path: Path) -> None:
+    rules = "rules: {a: {when: {door_front: open}, do: {sound: beacon_back}}}\n"
+    found = load(write(tmp_path, {"rules/r.yaml": rules}))
+
+    assert [p.message for p in found.problems.warnings if p.mark.file == "rules/r.yaml"] == [
+        "nothing ends sound beacon_back"
+    ]
