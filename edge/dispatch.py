@@ -126,8 +126,9 @@ class Dispatch:
                 wait = await self._before_retry(desk, wait)
 
     def _next(self, desk: _Desk) -> Given | None:
+        """Return what is done next; of equals what is over at once, so no clip begins late."""
         lasting = desk.lasting
-        if desk.once and (lasting is None or desk.once[0].priority < lasting.priority):
+        if desk.once and (lasting is None or desk.once[0].priority <= lasting.priority):
             return desk.once.pop(0)
         if desk.once and desk.failed is not None and desk.failed is lasting:
             return desk.once.pop(0)

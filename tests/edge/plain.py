@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from drivers.commands import Command, Goto, Silence, Sound
+from drivers.commands import Command, Goto, RecordClip, Silence, Sound
 from drivers.contract import Driver, Emit
 from drivers.signals import OutputOff, OutputOn, Signal
 
@@ -32,7 +32,7 @@ class Plain(Driver):
     alarms: frozenset[tuple[str, str]] = frozenset()
     performed: list[Command] = field(default_factory=list)
 
-    accepts: ClassVar[frozenset[type[Command]]] = frozenset({Sound, Silence, Goto})
+    accepts: ClassVar[frozenset[type[Command]]] = frozenset({Sound, Silence, Goto, RecordClip})
     has_states: ClassVar[Mapping[str, tuple[str, ...]]] = {"output": ("on", "off")}
     deadline: ClassVar[float] = 5.0
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from drivers.commands import Command, Goto, Silence, Sound, SwitchOn
+from drivers.commands import Command, Goto, RecordClip, Silence, Sound, SwitchOn
 from drivers.contract import CommandFailed
 from drivers.priorities import Priority
 from drivers.signals import Signal
@@ -80,6 +80,17 @@ def test_what_waits_is_performed_by_urgency() -> None:
 
     room = play(Plain(performs=slowly), story)
     assert room.driver.performed == [preset("first"), preset("urgent"), preset("slow")]
+
+
+def test_of_equals_a_recording_does_not_wait_for_the_camera_to_turn() -> None:
+    async def story(room: Room) -> None:
+        room.give(preset("gate"), lasting=True)
+        room.give(RecordClip())
+        await asyncio.sleep(5)
+
+    driver = Plain(performs=slowly)
+    play(driver, story)
+    assert [command.kind for command in driver.performed] == ["record", "goto"]
 
 
 def test_an_order_that_is_not_confirmed_by_the_deadline_has_failed() -> None:
