@@ -82,9 +82,10 @@ class _Kept:
         self.newest = max(self.newest, entry.tick)
         lists = self.by_key.setdefault(key, [[] for _ in range(self.roles)])
         self.by_key.move_to_end(key)
-        if any(e.occurrence.order == entry.occurrence.order for e in lists[role]):
+        place = bisect_left(lists[role], entry)
+        if lists[role][place : place + 1] and not entry < lists[role][place]:
             return
-        insort(lists[role], entry)
+        lists[role].insert(place, entry)
         oldest = self.newest - self.within - SLACK
         while lists[role] and (lists[role][0].tick <= oldest or len(lists[role]) > self.at_most):
             del lists[role][0]
@@ -187,10 +188,10 @@ class WindowMachine:
         for one in keys:
             last = len(self.steps) - 1
             roles = range(len(self.steps)) if not self._ordered() else (last,)
-            found = {id(e): e for role in roles for e in self.kept.entries(one, role)}
+            lists = (self.kept.entries(one, role) for role in roles)
+            found = {id(e): e for some in lists for e in some[bisect_left(some, entry) :]}
             for e in sorted(found.values()):
-                if not e < entry:
-                    yield one, e
+                yield one, e
 
     def _ordered(self) -> bool:
         return isinstance(self.trigger, Count) or self.trigger.ordered
@@ -208,10 +209,11 @@ class WindowMachine:
         """Go back from the last fact, always to the latest one before: the shortest window."""
         first = completing
         for role in reversed(range(len(self.steps) - 1)):
-            earlier = [e for e in self.kept.entries(key, role) if e < first]
-            if not earlier:
+            entries = self.kept.entries(key, role)
+            place = bisect_left(entries, first)
+            if place == 0:
                 return False
-            first = earlier[-1]
+            first = entries[place - 1]
         return completing.tick - first.tick < self.within
 
     def _assign(self, key: Key, completing: Entry, role: int, taken: list[Entry]) -> bool:
