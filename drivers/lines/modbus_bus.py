@@ -7,6 +7,7 @@ master only, and one request at a time.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -88,7 +89,8 @@ class Bus:
         try:
             return await self._connect()
         except OSError as error:
-            self._why = in_words(error)
+            held = error.errno == errno.EAGAIN  # what pyserial's exclusive lock fails with
+            self._why = "another program has it" if held else in_words(error)
             raise
 
     def close(self) -> None:

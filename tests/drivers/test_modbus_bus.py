@@ -1,6 +1,8 @@
 """Modules on one serial line take turns, and come back when its adapter was pulled."""
 
 import asyncio
+import fcntl
+import os
 from pathlib import Path
 
 from drivers.contract import LinkLost
@@ -82,3 +84,17 @@ def test_a_unit_that_was_never_there_keeps_the_line_for_one_question_only() -> N
     reason, asked = virtual_time.run(main())
     assert "no answer of unit 9" in reason
     assert asked == 1
+
+
+def test_a_line_that_another_program_has_is_left_to_it() -> None:
+    async def main() -> str:
+        async with simulate(kind="rtu") as sim, asyncio.timeout(20):
+            path = sim.url.removeprefix("rtu:").partition("?")[0]
+            held = os.open(path, os.O_RDWR | os.O_NOCTTY)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX)
+                return (await failure(module(sim))).replace(path, "PORT")
+            finally:
+                os.close(held)
+
+    assert asyncio.run(main()) == "cannot connect to PORT: another program has it"
