@@ -48,7 +48,8 @@ async def child(*arguments: str, stdin: bytes = b"") -> AsyncIterator[Child]:
     """Lend an ffmpeg with piped output for the length of the block, and end it with the block.
 
     `stdin` is what it reads, up to its end. It is a process group of its own, so a Ctrl-C meant
-    for us does not reach it; where util-linux is installed it dies with us even at a kill -9.
+    for us does not reach it; where util-linux is installed it dies with us even at a kill -9. One
+    that is not tied to us yet in that instant ends at its next word: nobody reads its pipe.
 
     Raises:
         LinkLost: ffmpeg is not installed, or can't be started.

@@ -21,12 +21,14 @@ def test_a_reason_never_quotes_ffmpeg() -> None:
 
 
 CHILD = """
-import asyncio, sys
+import asyncio, pathlib, sys
 from drivers.wire.ffmpeg import child
 async def main():
     where = sys.argv[1] + "/video/ring"
     async with child("-loglevel", "quiet", "-re", "-f", "lavfi", "-i", "color=size=16x16:rate=1",
                      "-f", "null", where) as ffmpeg:
+        while pathlib.Path(f"/proc/{ffmpeg.pid}/comm").read_text() != "ffmpeg\\n":
+            await asyncio.sleep(0.01)  # setpriv ties it to us, then becomes it
         print(ffmpeg.pid, flush=True)
         await asyncio.Event().wait()
 asyncio.run(main())
