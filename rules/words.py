@@ -98,8 +98,6 @@ JOURNAL_ONLY = frozenset(
         "rule.ended",
         "rule.blind",
         "rule.repeated",
-        "journal.started",
-        "buffer.gap",
     }
 )
 """Those that are journaled and forwarded, and said to no rule: a rule on them would never fire."""

@@ -42,22 +42,35 @@ def act_test(chosen: argparse.Namespace) -> int:
     from rules.scenario import play
 
     configuration = words.loaded(chosen.config)
-    failed, results = 0, []
+    failed = skipped = 0
+    results: list[dict[str, Any]] = []
     for case in configuration.rules.tests:
         if chosen.only and chosen.only not in case.name:
             continue
-        failures = play(case, configuration.rules, configuration.world)
-        failed += bool(failures)
-        results.append({"test": case.name, "file": case.file, "failures": failures})
+        where = f"{case.mark.file}:{case.mark.line}: {case.name}"
+        played = [] if case.skipped else play(case, configuration.rules, configuration.world)
+        failed += bool(played)
+        skipped += bool(case.skipped)
+        results.append(
+            {
+                "test": case.name,
+                "file": case.file,
+                "failures": played,
+                "skipped": case.skipped or None,
+            }
+        )
         if not chosen.json:
-            for failure in failures:
-                words.show(f"{case.mark.file}:{case.mark.line}: {case.name}: {failure}")
+            for failure in played:
+                words.show(f"{where}: {failure}")
+            if case.skipped:
+                words.show(f"{where}: not played here: {case.skipped}")
     if chosen.only and not results:
         raise WrongUsage(f"no test's name contains {chosen.only!r}")
     if chosen.json:
         words.print_json(results)
     else:
-        print(f"{words.counted(len(results), 'test')}, {failed} failed")
+        told = f", {skipped} not played here" if skipped else ""
+        print(f"{words.counted(len(results), 'test')}, {failed} failed{told}")
     return words.answer(good=not failed)
 
 
