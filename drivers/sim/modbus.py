@@ -270,18 +270,31 @@ async def simulate(
             stack.callback(cable.close)
         else:
             tasks: set[asyncio.Task[None]] = set()
+            cables: set[Tcp] = set()
 
-            async def taken(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                task = asyncio.create_task(sim.serve(Tcp(reader, writer)))
+            def taken(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                cable = Tcp(reader, writer)
+                cables.add(cable)
+                task = asyncio.create_task(sim.serve(cable))
                 tasks.add(task)
+                task.add_done_callback(lambda _done: cables.discard(cable))
                 task.add_done_callback(tasks.discard)
 
             server = await asyncio.start_server(taken, host, port)
-            stack.push_async_callback(_ended, tasks)
-            stack.callback(sim.hang_up)
+            stack.push_async_callback(_all_gone, tasks, cables)
             stack.callback(server.close)
             sim.url = f"{kind}://{host}:{server.sockets[0].getsockname()[1]}"
         yield sim
+
+
+async def _all_gone(tasks: set[asyncio.Task[None]], cables: set[Tcp]) -> None:
+    """End every connection, also one that was accepted a moment ago and is not served yet."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+    for cable in tuple(cables):
+        cable.hang_up()
+    await _ended(tasks)
+    await asyncio.sleep(0)
 
 
 async def _ended(tasks: set[asyncio.Task[None]]) -> None:

@@ -97,6 +97,8 @@ class _Tcp(SimulatedSender):
         super().__init__(separator, encoding)
         self._to = to
         self._writer: asyncio.StreamWriter | None = None
+        """The newest connection: the one that hears."""
+        self._writers: set[asyncio.StreamWriter] = set()
         self._calls: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._port = 0
@@ -112,6 +114,8 @@ class _Tcp(SimulatedSender):
             self._server.close()
             self._server = None
         self.hang_up()
+        for writer in self._writers:
+            writer.close()
 
     async def come_back(self) -> None:
         if self._to is None and self._server is None:
@@ -132,12 +136,17 @@ class _Tcp(SimulatedSender):
             writer.transport.abort()
             return
         self._writer = writer
+        self._writers.add(writer)
         self.connected.set()
-        with suppress(OSError):
-            while data := await reader.read(4096):
-                self.received += data
-        if self._writer is writer:
-            self.hang_up()
+        try:
+            with suppress(OSError):
+                while data := await reader.read(4096):
+                    self.received += data
+        finally:
+            if self._writer is writer:
+                self.hang_up()
+            writer.close()
+            self._writers.discard(writer)
 
     def _send(self, data: bytes) -> None:
         assert self._writer is not None, "wait for `connected` first"
