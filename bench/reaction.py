@@ -21,11 +21,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from bench import modbus_floor
 from drivers.sim.onvif_camera import OnvifCameraSimulator
 from edge.cli.run import environment, python
 from edge.control import ask
+from edge.demo.broker import embedded
 from edge.demo.store import Store, configured, simulated
 
 POLL = 0.020
@@ -39,7 +41,10 @@ class Found:
     armed: float
     wire: list[float]
     inside: dict[str, float]
+    loaded: float
+    """MB with the rules and the noise of this run."""
     memory: float
+    """MB of the demo store's daemon, connected to a broker."""
     cpu: float
 
 
@@ -153,9 +158,28 @@ async def measure(chosen: argparse.Namespace) -> Found:
         wire = await pulses(store, chosen.pulses)
         used = (processor(pid) - cpu) / (time.perf_counter() - before)
         status = await ask(control, {"do": "status"})
-        return Found(
-            armed=armed, wire=wire, inside=status["reaction"], memory=memory(pid), cpu=used
-        )
+        inside = status["reaction"]
+        loaded = memory(pid)
+    store_alone = await measure_memory(chosen)
+    return Found(armed=armed, wire=wire, inside=inside, loaded=loaded, memory=store_alone, cpu=used)
+
+
+async def measure_memory(chosen: argparse.Namespace) -> float:
+    """Return the memory of the demo store's daemon: its own rules, the broker, the page read."""
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        store = await stack.enter_async_context(simulated(folder))
+        config = configured(folder, store, stack.enter_context(embedded(folder)))
+        if chosen.camera:
+            add_camera(config, await stack.enter_async_context(OnvifCameraSimulator()))
+        pid, _armed = await stack.enter_async_context(daemon(folder, config))
+        await until_up(folder / "run" / "control.sock")
+        for _ in range(20):
+            await store.module.pulse("di0", 0.1)
+            await asyncio.sleep(0.1)
+        page = await asyncio.to_thread(urlopen, f"http://{store.http}/metrics")
+        page.close()
+        return memory(pid)
 
 
 def add_camera(config: Path, camera: OnvifCameraSimulator) -> None:
@@ -210,7 +234,13 @@ def rows(found: Found, chosen: argparse.Namespace) -> list[tuple[str, str, str, 
         ("inside: event → order handed p99", ms(inside["p99"]), "≤ 2 ms", inside["p99"] <= 0.002),
         ("wire time: the difference at p50", ms(p50 - inside["p50"]), "", True),
         ("exec → rules armed", f"{found.armed:.2f} s", "≤ 1.5 s", found.armed <= 1.5),
-        ("memory (RSS)", f"{found.memory:.1f} MB", f"≤ {limit:.0f} MB", found.memory <= limit),
+        (
+            "memory (RSS), demo store",
+            f"{found.memory:.1f} MB",
+            f"≤ {limit:.0f} MB",
+            found.memory <= limit,
+        ),
+        ("memory (RSS), this run", f"{found.loaded:.1f} MB", "", True),
         ("processor", f"{found.cpu * 100:.1f} % of a core", "", True),
     ]
 

@@ -5,7 +5,6 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
 
@@ -45,7 +44,7 @@ def translated(doing: str) -> Iterator[None]:
 
 def schema() -> list[str]:
     """Return the numbered scripts, in order; the n-th leads to schema version n."""
-    folder = files("buffer") / "schema"
+    folder = Path(__file__).parent / "schema"
     scripts = sorted(s.name for s in folder.iterdir() if s.name.endswith(".sql"))
     return [(folder / name).read_text(encoding="utf-8") for name in scripts]
 

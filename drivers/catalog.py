@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
 
 import drivers
 from drivers.contract import Driver
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
 
 ENTRY_POINTS = "storewarden.devices"
 """The entry point group of third-party device types: name to driver class."""
@@ -29,9 +32,20 @@ class UnknownType(LookupError):
     """There is no such type."""
 
 
+def _entry_points() -> EntryPoints:
+    from importlib.metadata import entry_points  # costs memory that few sites need
+
+    return entry_points(group=ENTRY_POINTS)
+
+
 def names() -> list[str]:
     """Return the name of every device type, third-party ones included, sorted."""
-    return sorted({*_ours(), *(point.name for point in entry_points(group=ENTRY_POINTS))})
+    return sorted({*_ours(), *(point.name for point in _entry_points())})
+
+
+def has(name: str) -> bool:
+    """Return whether there is a device type `name`; asks other packages only when none is ours."""
+    return name in _ours() or any(point.name == name for point in _entry_points())
 
 
 def load(name: str) -> type[Driver]:
@@ -42,7 +56,9 @@ def load(name: str) -> type[Driver]:
     """
     if name in _ours():
         return _driver(f"drivers.{name}")
-    for point in entry_points(group=ENTRY_POINTS, name=name):
+    for point in _entry_points():
+        if point.name != name:
+            continue
         driver = point.load()
         if isinstance(driver, type) and issubclass(driver, Driver):
             return driver
@@ -63,7 +79,7 @@ def load_io(name: str) -> type[Driver]:
 
 def type_name(driver: type[Driver]) -> str:
     """Return the word for `driver` in devices.yaml, as its module is called."""
-    for point in entry_points(group=ENTRY_POINTS):
+    for point in _entry_points():
         if point.value == f"{driver.__module__}:{driver.__qualname__}":
             return point.name
     return driver.__module__.rpartition(".")[2]

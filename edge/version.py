@@ -1,8 +1,5 @@
-"""Which version of the program this is."""
+"""Which version of the program this is; the build takes it from here."""
 
-from importlib.metadata import PackageNotFoundError, version
+__version__ = "0.1.0"
 
-try:
-    VERSION = version("storewarden")
-except PackageNotFoundError:  # run from a tree that was never installed
-    VERSION = "0"
+VERSION = __version__

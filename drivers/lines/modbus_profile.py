@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import yaml
 
 from drivers.lines.modbus_map import ModuleMap
+
+FOLDER = Path(__file__).parents[1] / "profiles" / "modbus"
 
 
 class UnknownProfile(LookupError):
@@ -21,8 +23,7 @@ class ProfileError(ValueError):
 
 def names() -> list[str]:
     """Return the name of every profile, sorted."""
-    folder = files("drivers") / "profiles" / "modbus"
-    return sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name[-5:] == ".yaml")
+    return sorted(f.name.removesuffix(".yaml") for f in FOLDER.iterdir() if f.name[-5:] == ".yaml")
 
 
 def load(name: str) -> ModuleMap:
@@ -34,7 +35,7 @@ def load(name: str) -> ModuleMap:
     """
     if name not in names():
         raise UnknownProfile(f"unknown profile {name!r}")
-    file = files("drivers") / "profiles" / "modbus" / f"{name}.yaml"
+    file = FOLDER / f"{name}.yaml"
     return parse(file.read_text(encoding="utf-8"))
 
 

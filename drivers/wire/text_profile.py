@@ -13,7 +13,7 @@ import typing
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import yaml
@@ -193,7 +193,7 @@ def load_profile(kind: str, name: str) -> TextProfile:
     Raises:
         SettingError: there is none of that name; its setting is `profile`.
     """
-    folder = resources.files("drivers") / "profiles" / kind
+    folder = Path(__file__).parents[1] / "profiles" / kind
     known = sorted(p.name.removesuffix(".yaml") for p in folder.iterdir())
     if name not in known:
         raise SettingError("profile", f"unknown profile {name!r}", f"known: {', '.join(known)}")

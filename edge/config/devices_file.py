@@ -23,9 +23,6 @@ BESIDE_IO = frozenset({"type", "name"})
 BESIDE = BESIDE_IO | {"near", "tags", "priority"}
 _WORD = re.compile(r"[a-z][a-z0-9_]*")
 
-Types = tuple[list[str], list[str]]
-"""The types of a section, and those of the other one."""
-
 
 @dataclass(slots=True, kw_only=True)
 class Entry:
@@ -50,8 +47,6 @@ class Entries:
     io: dict[str, Entry] = field(default_factory=dict)
     devices: dict[str, Entry] = field(default_factory=dict)
     groups: dict[str, ys.Node] = field(default_factory=dict)
-    types: tuple[str, ...] = field(default_factory=lambda: tuple(catalog.names()))
-    """Every device type, looked up once."""
     refused: set[str] = field(default_factory=set)
     """Ids of which nothing is known but that they were written."""
 
@@ -92,19 +87,17 @@ def _section(section: str, node: ys.Node, found: Entries, ids: Ids, context: Con
             found.groups[word] = node.items[word]
         else:
             of = found.io if section == "io" else found.devices
-            types = sorted(catalog.IO_TYPES) if section == "io" else list(found.types)
-            other = list(found.types) if section == "io" else sorted(catalog.IO_TYPES)
-            of[word] = _entry(word, node.items[word], section, (types, other), context)
+            of[word] = _entry(word, node.items[word], section, context)
 
 
-def _entry(word: str, node: ys.Node, section: str, types: Types, context: Context) -> Entry:
+def _entry(word: str, node: ys.Node, section: str, context: Context) -> Entry:
     io = section == "io"
     entry = Entry(id=word, node=node)
     if not isinstance(node, ys.Mapping):
         context.problems.error(node.mark, f"a mapping is wanted, not {ys.describe(node)}")
         return entry
     before = len(context.problems.errors)
-    entry.driver_class = _type(entry, node, types, io=io, context=context)
+    entry.driver_class = _type(entry, node, io=io, context=context)
     name = _text(node, "name", word, context)
     raised = None if io else _beside(entry, node, context)
     if entry.driver_class is not None:
@@ -122,21 +115,20 @@ def _entry(word: str, node: ys.Node, section: str, types: Types, context: Contex
     return entry
 
 
-def _type(
-    entry: Entry, node: ys.Mapping, types: Types, *, io: bool, context: Context
-) -> type[Driver] | None:
-    known, other = types
+def _type(entry: Entry, node: ys.Mapping, *, io: bool, context: Context) -> type[Driver] | None:
     what = "I/O module type" if io else "device type"
     if "type" not in node.keys:
-        context.problems.error(node.mark, "'type' is missing", f"known: {', '.join(known)}")
+        hint = f"known: {', '.join(_types(io=io))}"
+        context.problems.error(node.mark, "'type' is missing", hint)
         return None
     text = _text(node, "type", "", context)
     if not text:
         return None
     mark = node.items["type"].mark
-    if text not in known:
+    if not (text in catalog.IO_TYPES if io else catalog.has(text)):
+        known = _types(io=io)
         hint = did_you_mean(text, known) or f"known: {', '.join(known)}"
-        if text in other:
+        if text in _types(io=not io):
             hint = f"write it under {'devices' if io else 'io'}:"
         context.problems.error(mark, f"unknown {what} {text!r}", hint)
         return None
@@ -147,6 +139,10 @@ def _type(
         return None
     entry.type = text
     return found
+
+
+def _types(*, io: bool) -> list[str]:
+    return sorted(catalog.IO_TYPES) if io else catalog.names()
 
 
 def _text(node: ys.Mapping, key: str, default: str, context: Context) -> str:
