@@ -26,7 +26,7 @@ from urllib.request import urlopen
 from bench import modbus_floor
 from drivers.sim.onvif_camera import OnvifCameraSimulator
 from edge.cli.run import environment, python
-from edge.control import ask
+from edge.control import NotRunning, ask
 from edge.demo.broker import embedded
 from edge.demo.store import Store, configured, simulated
 
@@ -100,7 +100,7 @@ async def until_up(control: Path) -> None:
     while True:
         try:
             status = await ask(control, {"do": "status"})
-        except Exception:  # noqa: BLE001 - the socket comes up a moment after READY
+        except NotRunning:  # the socket comes up a moment after READY
             await asyncio.sleep(0.05)
             continue
         if not status["devices_down"]:

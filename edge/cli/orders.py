@@ -77,12 +77,13 @@ def _who(chosen: argparse.Namespace) -> str:
 
 
 def act_order(chosen: argparse.Namespace) -> int:
+    pairs = [pair for pair in chosen.parameters if not pair.startswith("for=")]
     request: dict[str, Any] = {
         "do": "order",
         "device": chosen.device,
         "command": chosen.what,
-        "parameters": _parameters(chosen.what, chosen.parameters),
-        "for": chosen.lasts,
+        "parameters": _parameters(chosen.what, pairs),
+        "for": _lasts(chosen),
         "priority": chosen.priority,
         "reason": chosen.reason,
         "by": _who(chosen),
@@ -93,6 +94,18 @@ def act_order(chosen: argparse.Namespace) -> int:
     else:
         print(f"{told['device']}: {told['command']}: {told['outcome']}")
     return DONE
+
+
+def _lasts(chosen: argparse.Namespace) -> float | None:
+    """Return the seconds of `--for D`, or of `for=D` as rules write it."""
+    lasts: float | None = chosen.lasts
+    for pair in chosen.parameters:
+        if pair.startswith("for="):
+            try:
+                lasts = words.seconds(pair.removeprefix("for="))
+            except argparse.ArgumentTypeError as error:
+                raise WrongUsage(str(error)) from None
+    return lasts
 
 
 def _parameters(command: str, pairs: list[str]) -> dict[str, Any]:

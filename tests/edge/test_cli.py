@@ -107,6 +107,7 @@ def test_everything_that_reads_a_configuration_takes_config() -> None:
         ("order siren sound x=1 --reason r", "sound: "),
         ("order cam goto --reason r", "goto: 'preset' is missing"),
         ("order siren sound --for 5 --reason r", "did you mean 5s?"),
+        ("order siren sound for=5 --reason r", "did you mean 5s?"),
         ("order siren sound --for 0s --reason r", "'0s' is no time at all"),
         ("order siren sound --priority life_safety --reason r", "invalid choice: 'life_safety'"),
         ("evacuate stop --reason r", "invalid choice: 'stop'"),
@@ -124,7 +125,7 @@ def test_wrong_usage_is_2_and_says_why(run: Any, line: str, problem: str) -> Non
 
 
 def test_no_daemon_is_a_no(run: Any) -> None:
-    for line in ("status", "devices", "tail", "order siren sound --reason r"):
+    for line in ("status", "devices", "tail", "order siren sound for=5s --reason r"):
         found = run(*line.split())
         assert (found.code, found.out) == (1, "")
         assert found.err.startswith("storewarden: no daemon answers at ")
