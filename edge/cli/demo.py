@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import shutil
 import signal
 import subprocess
 import sys
@@ -109,9 +110,11 @@ async def _daemon(folder: Path, config: Path) -> AsyncIterator[asyncio.subproces
     run = folder / "run"
     run.mkdir()
     places = environment(RUNTIME_DIRECTORY=str(run), STATE_DIRECTORY=str(folder / "state"))
+    guard = shutil.which("setpriv")  # so that the daemon ends with us, however we end
+    guarded = (guard, "--pdeathsig", "TERM") if guard else ()
     with (folder / "log").open("wb") as log:
         daemon = await asyncio.create_subprocess_exec(
-            *python(), "run", "--config", str(config),
+            *guarded, *python(), "run", "--config", str(config),
             env=places, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     try:
