@@ -93,9 +93,9 @@ class Simulation:
         """Return what may be said to it, with the arguments."""
         found: dict[str, inspect.Signature] = {}
         for actor in self.actors:
-            for name, method in inspect.getmembers(actor, inspect.ismethod):
+            for name, _function in inspect.getmembers(type(actor), inspect.isfunction):
                 if not name.startswith("_") and name not in found and name not in FOR_PROGRAMS:
-                    found[name] = inspect.signature(method)
+                    found[name] = inspect.signature(getattr(actor, name))
         return found
 
     def usage(self) -> list[str]:
