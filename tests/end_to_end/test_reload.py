@@ -106,6 +106,7 @@ def test_a_start_with_a_broken_configuration_runs_the_last_good_one_and_says_so(
 
 def test_a_door_opened_while_the_daemon_was_down_is_said_at_the_next_start(tmp_path: Path) -> None:
     async def story(store: Store, daemon: Daemon) -> None:
+        await kept(daemon, "door_front/state.known")
         await daemon.kill()
         assert said(daemon, "door.opened") == []
         store.module.set(FRONT, False)
