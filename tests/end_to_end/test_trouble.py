@@ -141,7 +141,10 @@ def test_a_module_that_answers_rubbish_for_a_while_does_not_stop_the_text_device
         store.module.faults.garbage = False
         async with asyncio.timeout(LIMIT):
             await state(daemon, "annex", "link", "up")
-        await store.module.pulse(GATE, 0.1)
+            await state(daemon, "eas_front", "alarm", "quiet")
+            await state(daemon, "light_tills", "output", "off")
+        store.gateway.say("DEACTIVATED 3")  # again: the rule looks back for five seconds only
+        await store.module.pulse(GATE, 0.5)
         await wired(store, do4=True)
 
     play(tmp_path, story)
