@@ -143,7 +143,9 @@ def test_a_module_that_answers_rubbish_for_a_while_does_not_stop_the_text_device
             await state(daemon, "annex", "link", "up")
             await state(daemon, "eas_front", "alarm", "quiet")
             await state(daemon, "light_tills", "output", "off")
-        store.gateway.say("DEACTIVATED 3")  # again: the rule looks back for five seconds only
+        async with daemon.tail() as next_of:
+            store.gateway.say("DEACTIVATED 3")  # again: the rule looks back for five seconds only
+            await next_of("tills", "eas.deactivated")
         await store.module.pulse(GATE, 0.5)
         await wired(store, do4=True)
 
