@@ -11,6 +11,7 @@ from drivers.event import Event
 from drivers.priorities import Priority
 from rules.calendar import Calendar
 from rules.problems import Mark
+from rules.trace import NOTHING, Miss, Why
 
 # --- what the rules may speak of -----------------------------------------------------------
 
@@ -206,6 +207,16 @@ class Escalation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quiet:
+    """`quiet:`: a storm of one device is one firing; other devices are not quietened by it."""
+
+    gap: float
+    """Seconds without a complete trigger by that device after which the storm is over."""
+    at_most: float
+    """Seconds after the firing after which the next complete trigger fires again, storm or not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One rule as loaded; a rule that loaded cannot fail later."""
 
@@ -220,6 +231,7 @@ class Rule:
     do: tuple[Action, ...] = ()
     until: tuple[Trigger, ...] = ()
     cooldown: float = 0.0
+    quiet: Quiet | None = None
     escalate: tuple[Escalation, ...] = ()
     enabled: Literal["yes", "no", "shadow"] = "yes"
     after_restart: Literal["resume", "late", "expire"] = "resume"
@@ -308,6 +320,7 @@ class Fired:
     shadow: bool = False
     step: int = 0
     """0 for `do`, 1… for the steps of `escalate`."""
+    why: Why = NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -338,6 +351,11 @@ class NotFired:
     """An unknown state decided; becomes the site's event `rule.blind`."""
     orders: tuple[Order, ...] = ()
     """A repeat within a cooldown: orders that make a running recording longer."""
+    miss: Miss = "if"
+    """What kept it from firing."""
+    progress: float = 1.0
+    """How near it came: 1 the trigger was complete; 58 s of 60 s are 0.97."""
+    why: Why = NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
