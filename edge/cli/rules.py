@@ -1,19 +1,30 @@
-"""`storewarden rules test|list`: play the rules' own tests; say what rules there are."""
+"""`storewarden rules`: play the rules' own tests, list them, and what the modules of PARTS do."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
+from importlib.util import find_spec
 from typing import Any
 
 from edge.cli import words
 from edge.cli.exits import DONE, NO, WrongUsage
 
+PARTS = ("explain", "backtest", "apply")
+"""Modules of this package; each has `add(parts)` and is light to import."""
+
 
 def add(commands: Any) -> None:
     rules = words.command(
-        commands, "rules", "test and list rules", _none, "storewarden rules test --config DIR"
+        commands,
+        "rules",
+        "test, list, explain, backtest and apply rules",
+        _none,
+        "storewarden rules test --config DIR",
     )
-    parts = rules.add_subparsers(dest="part", metavar="test|list", required=True)
+    parts = rules.add_subparsers(
+        dest="part", metavar="|".join(("test", "list", *PARTS)), required=True
+    )
     test = words.command(
         parts,
         "test",
@@ -32,6 +43,10 @@ def add(commands: Any) -> None:
         words.config_option(each)
         words.json_option(each)
     test.add_argument("--only", metavar="TEXT", help="play tests whose name contains it")
+    for part in PARTS:
+        module = f"edge.cli.{part}"
+        if find_spec(module) is not None:
+            importlib.import_module(module).add(parts)
 
 
 def _none(_chosen: argparse.Namespace) -> int:
