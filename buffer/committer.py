@@ -72,7 +72,7 @@ class Committer:
 
     def __init__(
         self,
-        inbox: "SimpleQueue[Draft | Record | Call | Stop]",
+        inbox: "SimpleQueue[Sequence[Draft] | Record | Call | Stop]",
         tell: Callable[[Progress], None],
         *,
         held: Held,
@@ -141,11 +141,12 @@ class Committer:
         except Empty:
             pass
 
-    def _handle(self, item: Draft | Record | Call | Stop) -> None:
+    def _handle(self, item: Sequence[Draft] | Record | Call | Stop) -> None:
         match item:
-            case Draft():
+            case tuple():
                 gone = self._held.add(item)
-                self._policy.arrived(time.monotonic(), item.priority)
+                for draft in item:
+                    self._policy.arrived(time.monotonic(), draft.priority)
                 if gone:
                     self._settled += gone
                     self._report(())

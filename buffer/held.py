@@ -1,7 +1,7 @@
 """Records that wait in memory for the disk: bounded, and the least important go first."""
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from buffer.record import PRIORITIES, Draft, Kind
 
@@ -10,31 +10,39 @@ _KEPT_SHARE = 0.9
 
 
 class Held:
-    """A queue of drafts, in the order they came."""
+    """A queue of drafts, in the order they came; those that were added together stay so."""
 
     def __init__(self, limit: int) -> None:
         """`limit` is the most drafts it holds."""
         self._limit = limit
-        self._drafts: deque[Draft] = deque()
+        self._drafts: deque[tuple[Draft, int]] = deque()
+        """Each with the number of what was added together."""
+        self._added = 0
         self.lost: Counter[tuple[int, Kind]] = Counter()
         """What had to go so far, by priority and kind."""
 
     def __len__(self) -> int:
         return len(self._drafts)
 
-    def add(self, draft: Draft) -> int:
-        """Take `draft`; returns how many drafts had to go for it."""
-        self._drafts.append(draft)
+    def add(self, drafts: Sequence[Draft]) -> int:
+        """Take drafts that belong together; returns how many drafts had to go for them."""
+        self._added += 1
+        self._drafts.extend((draft, self._added) for draft in drafts)
         return self._shed() if len(self._drafts) > self._limit else 0
 
     def first(self, count: int, size: int) -> list[Draft]:
-        """Return the first drafts, at most `count` and about `size` bytes; they stay."""
+        """Return the first drafts, about `count` and `size` bytes at most; they stay.
+
+        What was added together is returned together.
+        """
         found: list[Draft] = []
-        for draft in self._drafts:
+        last = 0
+        for draft, group in self._drafts:
+            if (len(found) >= count or size <= 0) and group != last:
+                break
             found.append(draft)
             size -= len(draft.body)
-            if len(found) == count or size <= 0:
-                break
+            last = group
         return found
 
     def drop(self, count: int) -> None:
@@ -46,19 +54,19 @@ class Held:
         """Take out the drafts with these ids: they are on disk after all. Returns how many."""
         known = set(ids)
         before = len(self._drafts)
-        self._drafts = deque(draft for draft in self._drafts if draft.id not in known)
+        self._drafts = deque(one for one in self._drafts if one[0].id not in known)
         return before - len(self._drafts)
 
     def _shed(self) -> int:
         excess = len(self._drafts) - int(self._limit * _KEPT_SHARE)
         gone = excess
         for priority in reversed(PRIORITIES):
-            kept: deque[Draft] = deque()
-            for draft in self._drafts:
+            kept: deque[tuple[Draft, int]] = deque()
+            for draft, group in self._drafts:
                 if excess and draft.priority == priority:
                     self.lost[priority, draft.kind] += 1
                     excess -= 1
                 else:
-                    kept.append(draft)
+                    kept.append((draft, group))
             self._drafts = kept
         return gone

@@ -58,7 +58,7 @@ class Writer:
         self._limit = limit
         self._observe = observe_commit
         self._loop = asyncio.get_running_loop()
-        self._inbox: SimpleQueue[Draft | Record | Call | Stop] = SimpleQueue()
+        self._inbox: SimpleQueue[Sequence[Draft] | Record | Call | Stop] = SimpleQueue()
         self._kept = 0
         self._settled = 0
         self._refused = [0] * len(PRIORITIES)
@@ -145,15 +145,22 @@ class Writer:
             else self._ages.age(self._oldest, self._loop.time()),
         )
 
-    def keep(self, draft: Draft) -> None:
-        """Take `draft` and return at once. It is on disk a moment later, unless `lost` grows."""
+    def keep(self, *drafts: Draft) -> None:
+        """Take drafts and return at once. They are on disk a moment later, unless `lost` grows.
+
+        Drafts of one call are committed in one transaction: all of them survive, or none.
+        """
         waiting = self._kept - self._settled
         # A disk that hangs in a sync takes nothing out of the inbox, so it is bounded here too.
-        if waiting >= self._limit * (4 if draft.priority <= SECURITY else 2):
-            self._refused[draft.priority] += 1
-            return
-        self._kept += 1
-        self._inbox.put(draft)
+        taken = []
+        for draft in drafts:
+            if waiting >= self._limit * (4 if draft.priority <= SECURITY else 2):
+                self._refused[draft.priority] += 1
+            else:
+                taken.append(draft)
+        if taken:
+            self._kept += len(taken)
+            self._inbox.put(tuple(taken))
 
     def mark_sent(self, record: Record) -> None:
         """Note that the broker has `record`. Saved with the next commit, or a quarter second on."""
