@@ -53,7 +53,7 @@ class Pipeline:
         speaker: Speaker,
         dispatch: Dispatch,
         encoder: Encoder,
-        keep: Callable[[Draft], None],
+        keep: Callable[..., None],
         publish_state: Callable[[str], None],
         metrics: Metrics,
         notify: Notify,
@@ -62,6 +62,8 @@ class Pipeline:
         self.speaker, self.dispatch, self.encoder = speaker, dispatch, encoder
         self.keep, self.publish_state = keep, publish_state
         self.metrics, self.notify = metrics, notify
+        self._drafts: list[Draft] = []
+        """Of what is being written: they survive together or not at all."""
         self.followers: list[Following] = []
         self.turned = clock.tick()
         """Tick of the last turn."""
@@ -114,6 +116,9 @@ class Pipeline:
         """Journal what was decided, count it, show it, and answer who asked."""
         for event, stamp, turn in done:
             self._write(event, stamp, turn)
+        drafts, self._drafts = self._drafts, []
+        if drafts:
+            self.keep(*drafts)
 
     def heard(self, records: Iterable[Record]) -> None:
         """Take what the journal wrote of itself, gaps and a new file, as events for the rules."""
@@ -153,13 +158,13 @@ class Pipeline:
     def _write(self, event: Event | None, stamp: Event, turn: Turn) -> None:
         if event is not None:
             if event.id not in self._in_journal:
-                self.keep(self.encoder.event(event))
+                self._drafts.append(self.encoder.event(event))
             self._in_journal.discard(event.id)
             self._count(event)
         self._write_decisions(stamp, turn)
         for given in turn.given:
             if not given.quiet:
-                self.keep(self.encoder.order(stamp, given))
+                self._drafts.append(self.encoder.order(stamp, given))
         for refusal in turn.refused:
             given = refusal.given
             failed = OrderFailed(
@@ -190,7 +195,7 @@ class Pipeline:
             if words is None:
                 continue
             priority = self.decider.priority_of(decision.rule)
-            self.keep(self.encoder.decision(event, *words, priority))
+            self._drafts.append(self.encoder.decision(event, *words, priority))
             if isinstance(decision, Fired):
                 self.metrics.fired.labels(decision.rule).inc()
                 self.metrics.firings += 1

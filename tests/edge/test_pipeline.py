@@ -80,9 +80,10 @@ class Road:
 
         return Plain(performs=performs)
 
-    def keep(self, draft: Draft) -> None:
-        body = body_of(kept(draft))
-        self.trace.append(f"{draft.kind} {body.device} {body.signal}")
+    def keep(self, *drafts: Draft) -> None:
+        for draft in drafts:
+            body = body_of(kept(draft))
+            self.trace.append(f"{draft.kind} {body.device} {body.signal}")
 
     def say(self, device: str, kind: str, **more: Any) -> Event:
         event = said(self.pipeline.clock.tick(), device, kind, **more)
