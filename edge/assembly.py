@@ -22,6 +22,7 @@ from edge.pipeline import Pipeline
 from edge.places import Places
 from edge.site_clock import SiteClock
 from edge.speaker import Speaker
+from edge.turn import Word
 from rules.calendar import Calendar, Diary
 
 
@@ -45,6 +46,8 @@ class Parts:
     diary: Diary
     metrics: Metrics
     notify: Notify
+    unsaid: list[Word]
+    """What the site was about to say when the run before was cut off."""
 
 
 def assemble(
@@ -67,7 +70,7 @@ def assemble(
     inbox = Inbox()
     speaker = Speaker(clock, inbox.put)
     decider = Decider(configuration)
-    replay(past, decider)
+    unsaid = replay(past, decider)
     root = site.mqtt.topic_root if site.mqtt else "storewarden"
     encoder = Encoder(root, site.site, configuration.hash)
     began = clock.tick()
@@ -125,4 +128,5 @@ def assemble(
         diary=diary,
         metrics=metrics,
         notify=notify,
+        unsaid=unsaid,
     )

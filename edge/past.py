@@ -14,12 +14,14 @@ from buffer.journal import Journal
 from buffer.record import Kind, Record
 from buffer.storage import JournalError
 from buffer.writer import Writer
-from drivers.event import Event
+from drivers.event import SITE, Event
 from edge.clock import LastRecord
 from edge.decide import Decider
 from edge.encode import body_of, event_of
+from edge.turn import Word
 
 REPLAYED = frozenset({Kind.EVENT, Kind.OUTCOME, Kind.GAP})
+LATCH_SAYS = "evacuation."
 NEWEST = 100
 """Records looked into for the time of the last one."""
 log = logging.getLogger(__name__)
@@ -85,8 +87,11 @@ def _last(newest: list[Event], state: Mapping[str, Any]) -> LastRecord | None:
     return LastRecord(tick=tick, at=last.at, boot=last.boot, offset=offset)
 
 
-def replay(past: Past, decider: Decider) -> None:
+def replay(past: Past, decider: Decider) -> list[Word]:
     """Bring `decider` to where it was. Nothing is performed, said or written.
+
+    Returns what the site was about to say when it was cut off: it followed from what is in the
+    journal, and is not in there itself. The latch is told of by its own state.
 
     A state that can't be used, saved by another version or met by a bug, is left alone: the box
     starts all the same, with the latch as it is known and the rules afresh.
@@ -94,22 +99,36 @@ def replay(past: Past, decider: Decider) -> None:
     try:
         if past.state is not None and "decider" in past.state:
             decider.restore(past.state["decider"])
-        _play(past.steps, decider)
+        return _play(past.steps, decider)
     except Exception:
         log.exception("the saved state can't be used; the rules begin afresh")
         decider.begin_afresh()
+        return []
 
 
-def _play(steps: Sequence[Event | float], decider: Decider) -> None:
+def _play(steps: Sequence[Event | float], decider: Decider) -> list[Word]:
     """Feed the steps. Time goes on only as far as it had gone then: to the oldest still waiting."""
     oldest = list(accumulate((_tick(step) for step in reversed(steps)), min))[::-1]
     stamp: Event | None = None
+    unsaid: list[Word] = []
     for step, tick in zip(steps, oldest, strict=True):
         stamp = step if isinstance(step, Event) else stamp
         if stamp is not None:
-            decider.advance(tick, stamp)
+            unsaid += decider.advance(tick, stamp).said
         if isinstance(step, Event):
-            decider.feed(step)
+            _heard(step, unsaid)
+            unsaid += decider.feed(step).said
+    return [word for word in unsaid if not word.kind.startswith(LATCH_SAYS)]
+
+
+def _heard(event: Event, unsaid: list[Word]) -> None:
+    """Take what `event` says out of what was about to be said."""
+    if event.device != SITE:
+        return
+    for word in unsaid:
+        if (word.kind, dict(word.fields)) == (event.kind, dict(event.fields)):
+            unsaid.remove(word)
+            return
 
 
 def _tick(step: Event | float) -> float:

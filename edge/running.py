@@ -38,6 +38,8 @@ def begin(parts: Parts, past: Past) -> None:
         same_boot=last is not None and last.boot == clock.boot,
         silent_for=clock.tick() - last.tick if last else 0.0,
     )
+    for word in parts.unsaid:
+        parts.speaker.site(word.kind, word.priority, word.fields, word.sets)
     parts.pipeline.catch_up()
     for device, driver in parts.drivers.items():
         lost = {**unknown_states(type(driver)), "link": UNKNOWN}

@@ -202,3 +202,17 @@ def test_a_state_that_cannot_be_used_keeps_the_latch_and_starts_the_rules_afresh
     assert after.evacuation.active
     assert after.feed(said(1, "panic", "button.pressed")).given != []
     assert "the rules begin afresh" in caplog.text or broken == "engine"
+
+
+def test_what_the_site_was_about_to_say_at_a_kill_is_said_after_it() -> None:
+    alarm = said(1, "eas_front", "eas.alarm")
+    cut_off = replay(Past(steps=(alarm,)), Decider(configuration()))
+    assert [(w.kind, w.fields["name"]) for w in cut_off] == [("incident.opened", "gate_activation")]
+    word = cut_off[0]
+    told = said(1.1, "site", word.kind, **word.fields)
+    assert replay(Past(steps=(alarm, told)), Decider(configuration())) == []
+
+
+def test_the_latch_is_told_of_by_its_own_state() -> None:
+    fire = said(1, "fire_main", "fire.alarm")
+    assert replay(Past(steps=(fire,)), Decider(configuration())) == []
