@@ -22,6 +22,7 @@ from rules.model import (
     Escalation,
     Fact,
     FieldWords,
+    Quiet,
     Rule,
     Sequence,
     Trigger,
@@ -40,10 +41,13 @@ KEYS = (
     "do",
     "until",
     "cooldown",
+    "quiet",
     "escalate",
     "after_restart",
 )
 SAFETY = (Priority.life_safety, Priority.personal_safety)
+STORM_TIMES, STORM_LEAST = 20, 60.0
+"""`quiet:` without `at_most:` is so many times its `for:`, and at least so many seconds."""
 
 
 def rule(name: str, node: ys.Mapping, scope: Scope) -> Rule | None:
@@ -93,6 +97,7 @@ def rule(name: str, node: ys.Mapping, scope: Scope) -> Rule | None:
         do=do,
         until=until,
         cooldown=_cooldown(node, scope, priority),
+        quiet=_quiet(node, scope, priority),
         escalate=escalate,
         after_restart=_choice(
             node, scope, "after_restart", Literal["resume", "late", "expire"], "resume"
@@ -190,6 +195,36 @@ def _cooldown(node: ys.Mapping, scope: Scope, priority: Priority) -> float:
         scope.problems.error(node.keys["cooldown"], f"a {priority.name} rule has no cooldown", hint)
     seconds: float | None = scope.convert(node.items["cooldown"], Seconds)
     return seconds or 0.0
+
+
+def _quiet(node: ys.Mapping, scope: Scope, priority: Priority) -> Quiet | None:
+    """Return what `quiet: 30s` or `quiet: {for: 30s, at_most: 10m}` says."""
+    if "quiet" not in node.items:
+        return None
+    if priority in SAFETY:
+        hint = "each alarm counts; leave it out"
+        scope.problems.error(node.keys["quiet"], f"a {priority.name} rule has no quiet", hint)
+    written = scope.resolved(node.items["quiet"])
+    if written is None:
+        return None
+    parts = written
+    if not isinstance(written, ys.Mapping):
+        parts = ys.Mapping(mark=written.mark, items={"for": written}, keys={"for": written.mark})
+    assert isinstance(parts, ys.Mapping)  # noqa: S101 - made just above
+    scope.known_keys(parts, ("for", "at_most"))
+    if scope.missing(parts, "for"):
+        return None
+    gap = scope.window(parts.items["for"])
+    if gap is None:
+        return None
+    at_most = max(STORM_TIMES * gap, STORM_LEAST)
+    if "at_most" in parts.items:
+        at_most = scope.window(parts.items["at_most"]) or at_most
+        if at_most < gap:
+            hint = "it fires again after at_most:, however long the storm"
+            mark = parts.items["at_most"].mark
+            scope.problems.error(mark, "at_most: is no shorter than for:", hint)
+    return Quiet(gap=gap, at_most=at_most)
 
 
 def _escalate(node: ys.Mapping, scope: Scope, members: tuple[str, ...]) -> tuple[Escalation, ...]:

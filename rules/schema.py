@@ -96,6 +96,12 @@ def _rule() -> Schema:
         "do": (_one_or_more(_ref("step")), "In this order, never waiting for a device."),
         "until": (_one_or_more(_ref("trigger")), "What ends the orders that have no for:."),
         "cooldown": (_DURATION, "How long it does not fire again."),
+        "quiet": (
+            {
+                "anyOf": [_DURATION, _object({"for": _DURATION, "at_most": _DURATION}, "for")],
+            },
+            "A storm of one device, without a pause of so long, is one firing.",
+        ),
         "escalate": (_one_or_more(step), "Until the incident is acknowledged."),
         "after_restart": ({"enum": ["resume", "late", "expire"]}, "What becomes of what waits."),
     }

@@ -24,7 +24,7 @@ from rules import yaml_source as ys
 from rules.calendar import Calendar
 from rules.convert import Context
 from rules.loader import load_rules
-from rules.model import Absence, Count, Fact, Moment, Rule, RuleSet, Sequence, World
+from rules.model import Absence, Count, Fact, Moment, Quiet, Rule, RuleSet, Sequence, World
 from rules.problems import Problems
 from tests.rules.worlds import SHOP
 
@@ -299,6 +299,26 @@ def test_the_other_keys_have_their_defaults_and_their_words() -> None:
         " do: {sound: siren_back}, until: [{site: closed}, {door_front: open}]}}"
     )
     assert (rule.enabled, rule.after_restart, len(rule.until)) == ("shadow", "expire", 2)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("30s", Quiet(gap=30.0, at_most=600.0)),
+        ("2s", Quiet(gap=2.0, at_most=60.0)),
+        ("{for: 30s}", Quiet(gap=30.0, at_most=600.0)),
+        ("{for: 30s, at_most: 10m}", Quiet(gap=30.0, at_most=600.0)),
+        ("{for: 30s, at_most: 30s}", Quiet(gap=30.0, at_most=30.0)),
+    ],
+)
+def test_quiet_lasts_at_most_twenty_times_its_pause_and_a_minute(
+    written: str, meant: Quiet
+) -> None:
+    text = (
+        f"rules: {{a: {{when: {{eas_front: eas.alarm}}, do: {{incident: x}}, quiet: {written}}}}}"
+    )
+
+    assert one(text).quiet == meant
 
 
 def test_the_event_of_a_sequence_is_its_last_and_of_together_any() -> None:
