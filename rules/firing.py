@@ -118,7 +118,7 @@ class RuleRun:
         for number, step in enumerate(self.rule.escalate, start=1):
             info = {"what": "escalate", "step": number, "began": done.tick}
             self._escalations.append(self._add(done.tick + step.after, done, info))
-        return self._fire(self.rule.do, done, step=0)
+        return self._fire(self.rule.do, done, step=0, began=done.tick)
 
     def _add(self, tick: float, done: Completion, info: dict[str, Any]) -> Deadline:
         deadlines = self.context.deadlines
@@ -134,7 +134,9 @@ class RuleRun:
             blind=blind,
         )
 
-    def _fire(self, actions: tuple[Action, ...], done: Completion, *, step: int) -> list[Decision]:
+    def _fire(
+        self, actions: tuple[Action, ...], done: Completion, *, step: int, began: float
+    ) -> list[Decision]:
         orders: list[Order] = []
         ended: list[Decision] = []
         for action in actions:
@@ -154,6 +156,7 @@ class RuleRun:
             late=done.late,
             shadow=self.shadow,
             step=step,
+            began=began,
         )
         return [*ended, fired]
 
@@ -319,7 +322,8 @@ class RuleRun:
             deadline.tick, BEFORE_EVENTS, deadline.event, member, bool(info.get("late"))
         )
         step = info["step"]
-        return self._fire(self.rule.escalate[step - 1].do, done, step=step)
+        do = self.rule.escalate[step - 1].do
+        return self._fire(do, done, step=step, began=info["began"])
 
     def postpones(self, deadline: Deadline) -> bool:
         """Return whether what fell due while down is done at the restart, as if it were due then.

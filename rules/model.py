@@ -320,6 +320,8 @@ class Fired:
     shadow: bool = False
     step: int = 0
     """0 for `do`, 1… for the steps of `escalate`."""
+    began: float | None = None
+    """Tick of the firing that the step belongs to; None: this one."""
     why: Why = NOTHING
 
 
