@@ -35,7 +35,7 @@ class Engine:
     """
 
     def __init__(self, rules: Iterable[Rule], world: World) -> None:
-        active = [r for r in rules if r.enabled != "no" and not r.inactive]
+        active = _active(rules)
         self.states = States(_counts(active))
         self._deadlines = Deadlines()
         self._context = Context(self.states, self._deadlines)
@@ -197,6 +197,36 @@ class Engine:
             for member, device, command, *_ in kept["leases"]
         ]
 
+    def swap(self, rules: Iterable[Rule], world: World, tick: float) -> list[Decision]:
+        """Go on with other rules from `tick`, just as a new engine would that restores this one.
+
+        Advance to `tick` first. A rule whose hash is the same goes on undisturbed; returns the end
+        of every lease whose rule is gone or changed.
+        """
+        self._tick = max(self._tick, tick)
+        active, old = _active(rules), self._runs
+        same = {r.id for r in active if r.id in old and old[r.id].rule.hash == r.hash}
+        ends = [end for i, run in old.items() if i not in same for end in run.give_up(self._tick)]
+        for deadline in self._deadlines:
+            if deadline.rule not in same:
+                self._deadlines.cancel(deadline)
+        self.states.count(_counts(active))
+        self._runs = {}
+        for rule in active:
+            if rule.id in same:
+                run = self._runs[rule.id] = old[rule.id]
+                run.rule, run.world = rule, world
+            else:
+                self._runs[rule.id] = RuleRun(rule, world, self._context)
+        for table in (self._signals, self._pairs, self._acknowledging):
+            table.clear()
+        self._index()
+        for rule_id, run in self._runs.items():
+            if rule_id not in same:
+                for cell in run.cells:
+                    cell.begin(self._tick)
+        return ends
+
     @staticmethod
     def _owners(run: RuleRun) -> dict[str, Owner]:
         owners: dict[str, Owner] = {run.path: run}
@@ -229,6 +259,10 @@ class Engine:
         self._deadlines.postpone((d for d in overdue if self._runs[d.rule].postpones(d)), tick)
         self._tick = max(self._tick, tick)
         return decisions
+
+
+def _active(rules: Iterable[Rule]) -> list[Rule]:
+    return [rule for rule in rules if rule.enabled != "no" and not rule.inactive]
 
 
 def _counts(rules: Iterable[Rule]) -> dict[tuple[str, str], float]:

@@ -84,6 +84,11 @@ class States:
         self._counts = dict(counts or {})
         self._times: dict[tuple[str, str], list[float]] = {}
 
+    def count(self, counts: Mapping[tuple[str, str], float]) -> None:
+        """Keep the times of these (device, signal) pairs from now on, and no others'."""
+        self._counts = dict(counts)
+        self._times = {key: times for key, times in self._times.items() if key in counts}
+
     def apply(self, event: Event) -> list[Change]:
         """Take what `event` says and return what changed by it.
 
