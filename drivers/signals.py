@@ -32,14 +32,15 @@ class Signal:
         return self.sets
 
     def fields(self) -> dict[str, Any]:
-        """Return the fields by name; `changed_while_down` only when it is true, None left out."""
+        """Return the fields by name; `changed_while_down` and `test` only when true, no None."""
         found = {
             f.name: value
             for f in dataclasses.fields(self)
             if (value := getattr(self, f.name)) is not None
         }
-        if not self.changed_while_down:
-            del found["changed_while_down"]
+        for name in ("changed_while_down", "test"):
+            if found.get(name) is False:
+                del found[name]
         return found
 
 
@@ -187,6 +188,8 @@ class OrderDone(Signal):
     command: str
     rule: str | None = None
     """The rule that ordered it; None for a person, the latch, or a return to rest."""
+    firing: str | None = None
+    """The firing of that rule: 32 hexadecimal digits."""
     by: str
     """`rule`, `person`, `evacuation`, `start`, `rest` or `stop`."""
     seconds: float
@@ -201,6 +204,7 @@ class OrderFailed(Signal):
 
     command: str
     rule: str | None = None
+    firing: str | None = None
     by: str
     reason: str
 
@@ -393,6 +397,125 @@ class ButtonReleased(Signal):
 
     kind: ClassVar[str] = "button.released"
     sets: ClassVar[dict[str, str]] = {"contact": "quiet"}
+
+
+# --- tills ---------------------------------------------------------------------------------
+
+Voided = Literal["line", "sale", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PosSale(Signal):
+    """A sale was paid."""
+
+    kind: ClassVar[str] = "pos.sale"
+    priority: ClassVar[Priority] = Priority.telemetry
+
+    till: str = ""
+    """Number or name; empty when neither the records nor the configuration say it."""
+    receipt: str | None = None
+    """Its number as printed; None when the till does not say."""
+    amount: float | None = None
+    """In the till's currency, never below 0."""
+    items: int | None = None
+    cashier: str | None = None
+    """Number or name."""
+    test: bool = False
+    """True in training mode: only rules that ask for it hear it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PosRefund(Signal):
+    """Money was given back."""
+
+    kind: ClassVar[str] = "pos.refund"
+
+    till: str = ""
+    receipt: str | None = None
+    original: str
+    """The number of the receipt that was brought back; empty when there was none."""
+    amount: float | None = None
+    """In the till's currency, never below 0."""
+    cashier: str | None = None
+    test: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PosVoid(Signal):
+    """A line of a sale, or a whole one, was taken back before or after it was paid."""
+
+    kind: ClassVar[str] = "pos.void"
+
+    till: str = ""
+    receipt: str | None = None
+    what: Voided = "unknown"
+    """One line, or a sale."""
+    amount: float | None = None
+    """In the till's currency, never below 0."""
+    cashier: str | None = None
+    test: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PosNoSale(Signal):
+    """The drawer was opened at the till without a sale."""
+
+    kind: ClassVar[str] = "pos.no_sale"
+
+    till: str = ""
+    cashier: str | None = None
+    test: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PosSuspended(Signal):
+    """A sale was put aside, to be recalled later."""
+
+    kind: ClassVar[str] = "pos.suspended"
+    priority: ClassVar[Priority] = Priority.telemetry
+
+    till: str = ""
+    receipt: str | None = None
+    amount: float | None = None
+    """In the till's currency, never below 0."""
+    cashier: str | None = None
+    test: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PosRecalled(Signal):
+    """A sale that was put aside goes on."""
+
+    kind: ClassVar[str] = "pos.recalled"
+    priority: ClassVar[Priority] = Priority.telemetry
+
+    till: str = ""
+    receipt: str | None = None
+    """The number it had when it was put aside."""
+    cashier: str | None = None
+    test: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PosDrawerOpened(Signal):
+    """The drawer is open; a fact of the drawer, so in training mode too."""
+
+    kind: ClassVar[str] = "pos.drawer_opened"
+    sets: ClassVar[dict[str, str]] = {"drawer": "open"}
+
+    till: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PosDrawerClosed(Signal):
+    """The drawer is closed again."""
+
+    kind: ClassVar[str] = "pos.drawer_closed"
+    sets: ClassVar[dict[str, str]] = {"drawer": "closed"}
+
+    till: str = ""
+    open_for: float | None = None
+    """Seconds it was open; None when the opening was not seen."""
 
 
 # --- fire panels: read only ----------------------------------------------------------------

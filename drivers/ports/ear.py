@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from drivers.contract import Emit, LinkLost
@@ -39,15 +39,22 @@ class Ear:
     """Follows one port for one device."""
 
     def __init__(
-        self, port: TextPort, *, silence: float | None = None, separator: str = ""
+        self,
+        port: TextPort,
+        *,
+        silence: float | None = None,
+        separator: str = "",
+        clean: Callable[[str], str] = str,
     ) -> None:
         """`silence`: seconds without a record after which the link counts as lost.
 
         `separator`: what ends a record by the device's profile, `";"`; empty when it does not say.
+        `clean`: what is done to a record before it is read, or shown as unreadable.
         """
         self._port = port
         port.separator = port.separator or separator
         self._silence = silence
+        self._clean = clean
         self._said_lost = False
         self._silent = False
 
@@ -76,9 +83,10 @@ class Ear:
                     signals += unreadable.note(f"{waiting.reason} ({waiting.size} bytes)", now)
                 elif waiting is not None and not isinstance(waiting, PortEvent):
                     last = now
-                    meaning = reader.read(waiting.text, now)
+                    text = self._clean(waiting.text)
+                    meaning = reader.read(text, now)
                     if meaning is None:
-                        signals += unreadable.note(_shown(waiting.text), now)
+                        signals += unreadable.note(_shown(text), now)
                     else:
                         signals += meaning
                 signals += unreadable.advance(now)

@@ -11,7 +11,7 @@ import importlib
 import re
 import typing
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -26,6 +26,8 @@ LONGEST_PATTERN = 500
 LONGEST_RECORD = 300
 """Characters at the start, and as many at the end, of a record that patterns look at: what a
 record says stands at its end when noise ran into it."""
+OF_THE_HOST = ("changed_while_down", "test")
+"""Fields that no record tells by a group of that name."""
 MANY = 10
 """Repeats beyond it count as without end when a pattern is checked for its cost."""
 
@@ -72,27 +74,34 @@ class PatternTable:
         signals: Mapping[str, type[Signal]],
         words: frozenset[str] = frozenset(),
         groups: frozenset[str] = frozenset(),
+        noted: frozenset[str] = frozenset(),
     ) -> None:
         """Compile `patterns`, which may say `signals` or `words`.
 
-        `groups` are named groups beside the signal's fields.
+        `groups` are named groups beside the signal's fields. `noted` are groups of `words` that
+        the device keeps for the records after them; what one of them tells no signal must tell.
 
         Raises:
             SettingError: a pattern that can't be used, with the reason; its setting is `patterns`.
         """
         self._table: list[tuple[re.Pattern[str], TextPattern]] = []
+        told: set[str] = set()
         for each in patterns:
             if each.signal not in signals and each.signal not in words:
                 known = ", ".join(sorted([*signals, *words]))
                 raise SettingError("patterns", f"{each.signal!r} is nothing it says", known)
             compiled = compile_pattern(each.pattern)
             spoken = signals.get(each.signal)
-            fields = set(_fields(spoken)) if spoken else set()
-            for name in {*compiled.groupindex, *each.fields} - fields - groups:
+            fields = set(_fields(spoken)) if spoken else noted
+            named = {*compiled.groupindex, *each.fields}
+            for name in sorted(named - fields - groups):
                 raise SettingError("patterns", f"{each.signal} has no field {name!r}")
-            if spoken is not None:
-                _check(each, compiled, spoken)
+            if spoken is None:
+                told |= named
             self._table.append((compiled, each))
+        for compiled, each in self._table:
+            if each.signal in signals:
+                _check(each, compiled, signals[each.signal], told)
 
     def read(self, record: str) -> Meaning | None:
         """Return what `record` means, or None when no pattern matches."""
@@ -170,25 +179,30 @@ def _value(text: str, wanted: Any) -> Any:
 def _fields(signal: type[Signal]) -> dict[str, Any]:
     """Return the types of the fields that a record may tell."""
     hints = typing.get_type_hints(signal)
-    names = [f.name for f in dataclasses.fields(signal) if f.name != "changed_while_down"]
+    names = [f.name for f in dataclasses.fields(signal) if f.name not in OF_THE_HOST]
     return {name: hints[name] for name in names}
 
 
-def _check(each: TextPattern, compiled: re.Pattern[str], signal: type[Signal]) -> None:
-    """Raise SettingError if a fixed field does not fit, or a needed one is told nowhere."""
+def _check(
+    each: TextPattern, compiled: re.Pattern[str], signal: type[Signal], told: Collection[str]
+) -> None:
+    """Raise SettingError if a fixed field does not fit, or a needed one is told nowhere.
+
+    `told`: the fields that other records tell.
+    """
     types = _fields(signal)
     for name, value in each.fields.items():
         if name in types and _value(value, types[name]) is None:
             raise SettingError("patterns", f"{value!r} is no {name} of {each.signal}")
     for field_ in dataclasses.fields(signal):
         needed = field_.default is dataclasses.MISSING and field_.name != "text"
-        if needed and field_.name not in {*compiled.groupindex, *each.fields}:
+        if needed and field_.name not in {*compiled.groupindex, *each.fields, *told}:
             hint = f"name a group, (?P<{field_.name}>…), or give it under fields"
             raise SettingError("patterns", f"{each.signal} needs its {field_.name}", hint)
 
 
 def load_profile(kind: str, name: str) -> TextProfile:
-    """Return the shipped profile `name` of a kind of device, `eas` or `fire`.
+    """Return the shipped profile `name` of a kind of device, `eas`, `fire` or `pos`.
 
     Raises:
         SettingError: there is none of that name; its setting is `profile`.
