@@ -141,11 +141,13 @@ class OpenIncident(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetMode(Command):
-    """Set the site's mode."""
+    """Set the site's mode for a time; `hours` in its place ends the mode that a rule has set."""
 
     kind: ClassVar[str] = "mode"
 
     name: str
+    duration: Seconds | None = None
+    """Seconds; written `for:` in rules. None: as long as the mode may last."""
 
 
 SITE_COMMANDS: dict[str, type[Command]] = {c.kind: c for c in (Evacuate, OpenIncident, SetMode)}

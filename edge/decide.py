@@ -24,6 +24,8 @@ from edge.turn import Refusal, Turn, Word
 from rules.engine import Engine
 from rules.evacuation import Evacuation, LatchSignal, Want
 from rules.model import Decision, Ended, Fired, NotFired, Order
+from rules.modes import REQUESTED as MODE
+from rules.modes import Modes, ModeSignal
 
 PERSON = "person.ordered"
 LATCH = "evacuation.requested"
@@ -46,6 +48,8 @@ class Decider:
         if plan is not None:
             self.evacuation = Evacuation(plan=plan, world=configuration.world)
         self.outputs = Outputs(self._devices)
+        world = configuration.world
+        self.modes = Modes(world.modes, world.calendar)
         self._priorities = {rule.id: rule.priority for rule in configuration.rules.rules}
 
     # --- live and in replay ------------------------------------------------------------------
@@ -57,10 +61,13 @@ class Decider:
             self._latched(turn, self.evacuation.feed(event), event.tick)
         for decision in self.engine.feed(event):
             self._decided(turn, decision, event)
+        self._of_modes(turn, self.modes.feed(event))
         if event.device == SITE and event.kind == PERSON:
             self._person(turn, event)
         elif event.device == SITE and event.kind == LATCH:
             self._request(turn, event)
+        elif event.device == SITE and event.kind == MODE:
+            self._of_modes(turn, self.modes.requested(event))
         elif event.kind == LinkUp.kind and event.device in self._devices:
             self.outputs.assert_now(turn, event.device, event.tick)
         elif event.kind == OutputMismatch.kind and event.device in self._devices:
@@ -77,11 +84,16 @@ class Decider:
             for decision in self.engine.advance(due):
                 self._decided(turn, decision, stamp)
             self.outputs.advance(turn, due)
+            self._of_modes(turn, self.modes.advance(due, stamp))
         return turn
 
     def next_deadline(self) -> float | None:
         """Return the next tick at which `advance` is needed, or None."""
-        dues = (self.engine.next_deadline, self.outputs.leases.next_deadline())
+        dues = (
+            self.engine.next_deadline,
+            self.outputs.leases.next_deadline(),
+            self.modes.next_deadline,
+        )
         return min((due for due in dues if due is not None), default=None)
 
     # --- rules -------------------------------------------------------------------------------
@@ -98,7 +110,7 @@ class Decider:
 
     def _order(self, turn: Turn, order: Order, tick: float, event: Event) -> None:
         if order.device == SITE:
-            self._site(turn, order.command, order, event)
+            self._site(turn, order.command, order, tick, event)
             return
         given = Given(
             device=order.device,
@@ -142,16 +154,23 @@ class Decider:
     def _local(self, event: Event) -> datetime | None:
         return event.at.astimezone(self._zone) if event.trusted else None
 
-    def _site(self, turn: Turn, command: Command, order: Order, event: Event) -> None:
+    def _site(
+        self, turn: Turn, command: Command, order: Order, tick: float, event: Event
+    ) -> None:
         if isinstance(command, Evacuate) and self.evacuation is not None:
             self._latched(turn, self.evacuation.ordered(command), event.tick)
         elif isinstance(command, OpenIncident):
             fields = {"name": command.name, "rule": order.rule, "cause": order.cause}
             turn.said.append(Word(kind="incident.opened", priority=order.priority, fields=fields))
         elif isinstance(command, SetMode):
-            fields = {"mode": command.name, "by": order.rule}
-            sets = {"mode": command.name}
-            turn.said.append(Word(kind="mode.changed", fields=fields, sets=sets))
+            self._of_modes(turn, self.modes.ordered(command, order.rule, tick, event))
+
+    def _of_modes(self, turn: Turn, said: list[ModeSignal] | str) -> None:
+        if isinstance(said, str):
+            turn.answer = said
+            return
+        for one in said:
+            turn.said.append(Word(kind=one.kind, fields=one.fields, sets=one.sets))
 
     # --- the evacuation latch ----------------------------------------------------------------
 
@@ -227,12 +246,15 @@ class Decider:
             "engine": self.engine.save(),
             "outputs": self.outputs.save(),
             "evacuation": self.evacuation.save() if self.evacuation else None,
+            "modes": self.modes.save(),
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Take what `save` returned, of this or an earlier configuration. The latch comes first."""
         if self.evacuation is not None and saved["evacuation"] is not None:
             self.evacuation.restore(saved["evacuation"])
+        if "modes" in saved:
+            self.modes.restore(saved["modes"])
         self.outputs.restore(saved["outputs"])
         self._drop(self.engine.restore(saved["engine"]))
 

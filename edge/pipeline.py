@@ -98,7 +98,7 @@ class Pipeline:
     def decide(self) -> list[Done]:
         """Decide what is due, then the most urgent event if there is one; hand the orders over."""
         if len(self.inbox):
-            event = self.inbox.take()
+            event = self.decider.modes.amended(self.inbox.take())
             oldest = self.inbox.oldest_tick()
             done = self._advance(event.tick if oldest is None else min(event.tick, oldest))
             edge = event.kind == InputEdge.kind

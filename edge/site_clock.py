@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from drivers.event import SITE, Event
@@ -12,6 +13,7 @@ from drivers.signals import UNKNOWN
 from edge.clock import Clock
 from edge.speaker import Speaker
 from rules.calendar import Calendar, Diary
+from rules.model import Moment
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +31,21 @@ class SiteClock:
         self._calendar, self._diary = calendar, diary
         self._expected: datetime | None = None
         self._seen: float = clock.tick()
+        self._changed = asyncio.Event()
+
+    def moments(self, moments: tuple[Moment, ...]) -> None:
+        """Say these daily moments from now on."""
+        self._diary.moments = moments
+        self._changed.set()
 
     async def run(self) -> None:
         """Say what falls due until cancelled. Begin with the states as they are."""
         self.begin()
         while True:
-            await asyncio.sleep(self._until_next())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._until_next()):
+                    await self._changed.wait()
+            self._changed.clear()
             self.look()
 
     def begin(self) -> None:
@@ -50,7 +61,7 @@ class SiteClock:
 
     def replayed(self, event: Event) -> None:
         """Take note of what was said before a restart, so that it is not said again."""
-        kinds = {"daily", "opened", "closed"}
+        kinds = {"daily", "opened", "closed", "hours.opened", "hours.closed"}
         for name in self._calendar.schedules:
             kinds |= {f"{name}.started", f"{name}.ended"}
         if event.device == SITE and event.kind in kinds and event.trusted:

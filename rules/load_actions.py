@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from drivers.commands import BY_KIND, SITE_COMMANDS, Command
+from drivers.commands import BY_KIND, SITE_COMMANDS, Command, SetMode
 from drivers.event import SITE
+from drivers.settings import Seconds
 from rules import yaml_source as ys
 from rules.convert import settings, words
 from rules.load_scope import Scope, spell
 from rules.model import Action, DeviceWords
+from rules.modes import HOURS, spelt
 from rules.problems import Mark, did_you_mean
 
 COMMANDS = (*BY_KIND, *SITE_COMMANDS)
@@ -65,13 +68,44 @@ def _word(node: ys.Mapping, scope: Scope) -> str | None:
 
 def _site_command(node: ys.Mapping, scope: Scope, word: str) -> list[Action]:
     kind = SITE_COMMANDS[word]
-    scope.known_keys(node, (word,), "parameter")
+    lasting = "duration" in words(kind)
+    scope.known_keys(node, (word, "for") if lasting else (word,), "parameter")
     value = scope.word(node.items[word])
-    if value is None:
+    if value is None or (kind is SetMode and not known_mode(node.items[word], scope, HOURS)):
         return []
-    parameter = next(iter(words(kind).values()))
-    command = kind(**{parameter.name: value})
-    return [Action(mark=node.mark, command=command, devices=(SITE,))]
+    given: dict[str, Any] = {next(iter(words(kind).values())).name: value}
+    if lasting and "for" in node.items:
+        lasts = mode_lasts(node, value, scope)
+        if lasts is None:
+            return []
+        given["duration"] = Seconds(lasts)
+    return [Action(mark=node.mark, command=kind(**given), devices=(SITE,))]
+
+
+def known_mode(node: ys.Node, scope: Scope, *others: str) -> bool:
+    """Return whether a word is a mode of the site, or one of `others`, after saying that not."""
+    mode = scope.word(node)
+    known = (*scope.world.modes, *others)
+    if mode is not None and mode not in known:
+        hint = did_you_mean(mode, known) or f"known: {spell(known)}; more: modes: of site.yaml"
+        scope.problems.error(node.mark, f"unknown mode {mode!r}", hint)
+    return mode in known
+
+
+def mode_lasts(node: ys.Mapping, mode: str, scope: Scope) -> float | None:
+    """Return the `for:` beside a mode in seconds; None after saying that it lasts too long."""
+    item = node.items["for"]
+    seconds = scope.window(item)
+    if seconds is not None and mode == HOURS:
+        hint = "the hours last until somebody sets a mode"
+        scope.problems.error(node.keys["for"], f"mode: {HOURS} takes no for:", hint)
+        return None
+    longest = scope.world.modes.get(mode)
+    if seconds is not None and longest is not None and seconds > longest:
+        hint = "longest: of the mode in site.yaml says so"
+        scope.problems.error(item.mark, f"{mode} lasts {spelt(longest)} at most", hint)
+        return None
+    return seconds
 
 
 def _command(node: ys.Mapping, scope: Scope, word: str, kind: type[Command]) -> Command | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from rules import yaml_source as ys
 from rules.convert import Context
+from rules.load_actions import known_mode
 from rules.load_expect import expectation
 from rules.load_scope import Scope
 from rules.load_timeline import happening
@@ -145,8 +146,9 @@ def _given(node: ys.Node, scope: Scope) -> dict[str, Any]:
         if key == "now":
             given["now"] = _now(item, scope)
         elif key in ("mode", "modes"):
-            word = scope.word(item)
-            states.setdefault("site", {})["mode"] = word or ""
+            mode = _mode(item, scope)
+            if mode is not None:
+                states.setdefault("site", {})["mode"] = mode
         elif key == "site":
             _states("site", item, scope, states)
         elif key == "states":
@@ -157,6 +159,17 @@ def _given(node: ys.Node, scope: Scope) -> dict[str, Any]:
                     known = scope.world.devices
                     scope.unknown(_key(item, device).mark, "device", device, known)
     return {**given, "states": states}
+
+
+def _mode(node: ys.Node, scope: Scope) -> str | None:
+    """Return the mode of `modes: stock_take`, or of a list with one."""
+    items = scope.items(node)
+    if len(items) != 1:
+        scope.problems.error(
+            node.mark, "the site has one mode at a time", "write modes: stock_take"
+        )
+        return None
+    return scope.word(items[0]) if known_mode(items[0], scope) else None
 
 
 def _entries(node: ys.Node, scope: Scope) -> list[tuple[str, ys.Node]]:

@@ -10,9 +10,10 @@ from drivers.commands import BY_KIND, SITE_COMMANDS
 from drivers.settings import Seconds
 from rules import yaml_source as ys
 from rules.convert import words
-from rules.load_actions import COMMANDS
+from rules.load_actions import COMMANDS, known_mode
 from rules.load_scope import Scope, spell
 from rules.model import Rule
+from rules.modes import HOURS
 from rules.problems import did_you_mean
 
 
@@ -95,10 +96,16 @@ def _device(node: ys.Mapping, key: str, scope: Scope) -> str | None:
 
 def _order(node: ys.Mapping, word: str, scope: Scope) -> dict[str, Any]:
     if word in SITE_COMMANDS:
-        scope.known_keys(node, ("at", "rule", word))
-        return {word: scope.word(node.items[word]) if word in node.items else None}
+        lasting = ("for",) if "duration" in words(SITE_COMMANDS[word]) else ()
+        scope.known_keys(node, ("at", "rule", word, *lasting))
+        entry: dict[str, Any] = {word: scope.word(node.items[word]) if word in node.items else None}
+        if word == "mode" and word in node.items and not known_mode(node.items[word], scope, HOURS):
+            return {word: None}
+        if "for" in node.items and lasting:
+            entry["for"] = scope.convert(node.items["for"], Seconds)
+        return entry
     kind = BY_KIND[word]
-    entry: dict[str, Any] = {word: _device(node, word, scope)}
+    entry = {word: _device(node, word, scope)}
     device = entry[word]
     if device is not None and word not in scope.world.devices[device].accepts:
         able = [d.id for d in scope.world.devices.values() if word in d.accepts]

@@ -206,6 +206,12 @@ def _which(
     if "=" in said:
         return _written_out(scope, said, device, node)
     states = [state for state, values in device.states.items() if said in values]
+    if said in device.states and states and states != [said]:
+        ways = f"{said}={device.states[said][0]} or {states[0]}={said}"
+        scope.problems.error(
+            mark, f"{said!r} is a state, and a value of {states[0]}", f"write {ways}"
+        )
+        return None
     if len(states) > 1:
         ways = " or ".join(f"{state}={said}" for state in states)
         scope.problems.error(mark, f"{said!r} is a value of several states", f"write {ways}")

@@ -6,8 +6,10 @@ from typing import Any
 
 from drivers.settings import Seconds
 from rules import yaml_source as ys
+from rules.load_actions import known_mode, mode_lasts
 from rules.load_facts import field_value
 from rules.load_scope import Scope, refuse_raw, spell
+from rules.modes import HOURS
 from rules.problems import did_you_mean
 
 LINKS = ("down", "up", "fail")
@@ -52,10 +54,13 @@ def _nobody(node: ys.Mapping, rest: list[str], scope: Scope) -> None:
 
 
 def _doing(node: ys.Mapping, doing: str, scope: Scope) -> dict[str, Any] | None:
-    scope.known_keys(node, ("at", doing))
+    beside = ("for",) if doing == "mode" else ()
+    scope.known_keys(node, ("at", doing, *beside))
     if doing not in node.items:
         return None
     item = node.items[doing]
+    if doing == "mode":
+        return _mode(node, scope)
     if doing == "restart":
         seconds = scope.convert(item, Seconds)
         return None if seconds is None else {doing: seconds}
@@ -64,6 +69,18 @@ def _doing(node: ys.Mapping, doing: str, scope: Scope) -> dict[str, Any] | None:
         scope.unknown(item.mark, "device", word, scope.world.devices)
         return None
     return None if word is None else {doing: word}
+
+
+def _mode(node: ys.Mapping, scope: Scope) -> dict[str, Any] | None:
+    """Return the mode that a person sets; `hours` ends it."""
+    item = node.items["mode"]
+    if not known_mode(item, scope, HOURS):
+        return None
+    mode = scope.word(item)
+    if mode is None or "for" not in node.items:
+        return {"mode": mode}
+    seconds = mode_lasts(node, mode, scope)
+    return None if seconds is None else {"mode": mode, "for": seconds}
 
 
 def _said(node: ys.Mapping, device: str, scope: Scope) -> dict[str, Any] | None:

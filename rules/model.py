@@ -10,6 +10,7 @@ from drivers.commands import Command
 from drivers.event import Event
 from drivers.priorities import Priority
 from rules.calendar import Calendar
+from rules.modes import BUILT_IN
 from rules.problems import Mark
 from rules.trace import NOTHING, Miss, Why
 
@@ -51,6 +52,8 @@ class World:
     evacuation: EvacuationPlan | None = None
     calendar: Calendar = field(default_factory=Calendar)
     """Hours and schedules of site.yaml; tests live by them."""
+    modes: Mapping[str, float] = field(default_factory=lambda: BUILT_IN)
+    """The site's modes, each with the seconds that it lasts at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from drivers.event import SITE, Event
 from rules.calendar import instant
 from rules.model import RuleSet, TestCase, World
+from rules.modes import HOURS
 from rules.scenario_compare import compare
 from rules.scenario_stage import Endless, Stage
 
@@ -91,8 +92,9 @@ def _enter(stage: Stage, entry: Mapping[str, Any], at: float) -> None:
         stage.fail(what)
     elif who == "acknowledge":
         stage.say(stage.stamp.signal(at, SITE, "incident.acknowledged", {"name": what}))
-    elif who == "mode":
-        stage.say(stage.stamp.signal(at, SITE, "mode.changed", {"mode": what, "by": "test"}))
+    elif who == "mode" or (who == SITE and what == "mode.changed"):
+        mode = what if who == "mode" else str(fields.get("mode", HOURS))
+        stage.mode(at, mode, fields.get("for"))
     else:
         stage.say(stage.stamp.signal(at, who, what, fields))
 

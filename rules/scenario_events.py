@@ -11,8 +11,9 @@ from typing import Any, Literal, get_args, get_origin
 
 from drivers.event import SITE, Event
 from drivers.priorities import Priority
-from drivers.signals import Signal, by_kind
+from drivers.signals import UNKNOWN, Signal, by_kind
 from rules.model import DeviceWords, World
+from rules.modes import ABOVE, MODES
 
 QUIET = ("closed", "quiet", "normal", "off", "locked", "no", "ok", "up")
 """The values in which devices start."""
@@ -115,7 +116,13 @@ def start(
         given = {k: str(v) for k, v in states.get(device, {}).items()}
         found[device] = known(words, given)
         if device == SITE:
-            if "open" not in given:
-                found[device].pop("open", None)
-            found[device].update({**world.calendar.states(at), **given})
+            found[device] |= _of_site(world, given, at)
     return found
+
+
+def _of_site(world: World, given: Mapping[str, str], at: datetime) -> dict[str, str]:
+    """Return the site's states: its mode follows from whether it is open, or the reverse."""
+    found = {"open": UNKNOWN, **world.calendar.states(at), **given}
+    if "mode" not in given:
+        return {**found, "mode": MODES.get(found["open"], UNKNOWN)}
+    return {**found, "open": ABOVE.get(found["mode"], found["open"]), **given}

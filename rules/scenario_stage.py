@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from drivers.commands import SITE_COMMANDS, OpenIncident, RecordClip, SetMode
+from drivers.commands import SITE_COMMANDS, OpenIncident, SetMode
 from drivers.event import SITE, Event
 from drivers.priorities import Priority
 from drivers.signals import LinkDown, LinkUp, OrderFailed, StateKnown
@@ -27,6 +27,7 @@ from rules.model import (
     Rule,
     World,
 )
+from rules.modes import HOURS, REQUESTED, Modes, ModeSignal
 from rules.scenario_events import Stamp, start
 
 CRASH = 30.0
@@ -71,11 +72,16 @@ class Stage:
         self._failing: dict[str, str] = {}
         self._queue: deque[Event] = deque()
         self._engine = Engine(rules, world)
+        self._modes = Modes(world.modes, world.calendar)
         self._assumed: set[str] = set()
         for device, values in start(world, states, began).items():
             event = self.stamp.event(0.0, device, StateKnown.kind, {"values": values}, values)
             self._assumed.add(event.id)
             self._engine.assume(event)
+        if "mode" in states.get(SITE, {}):
+            self._modes.assume(states[SITE]["mode"])
+        else:
+            self._modes.mode = self._engine.states.value(SITE, "mode")
         self._engine.begin()
 
     # --- time ----------------------------------------------------------------------------------
@@ -83,12 +89,12 @@ class Stage:
     def until(self, tick: float) -> None:
         """Let time pass up to and including `tick`."""
         while True:
-            deadline = self._engine.next_deadline
+            waiting = (self._engine.next_deadline, self._modes.next_deadline)
             due = self._world.calendar.due(
                 self.stamp.at(self._engine.tick), self.stamp.at(tick), self._moments
             )
             said = (due[0].at - self.stamp.began).total_seconds() if due else None
-            steps = [at for at in (deadline, said) if at is not None and at <= tick]
+            steps = [at for at in (*waiting, said) if at is not None and at <= tick]
             if not steps:
                 break
             self._advance(min(steps))
@@ -104,11 +110,12 @@ class Stage:
             for tick, event in self._engine.waits()
             if event is not None and event.id not in self._assumed
         ]:
-            self._advance(min(begun))
+            self.until(min(begun))
 
     def _advance(self, tick: float) -> None:
         for decision in self._engine.advance(tick):
             self._take(decision)
+        self._of_modes(tick, self._modes.advance(tick, self.stamp.event(tick, SITE, "time")))
         self._drain()
 
     # --- events ----------------------------------------------------------------------------------
@@ -122,10 +129,17 @@ class Stage:
         while self._queue:
             if self.stamp.made > TOO_MUCH:
                 raise Endless
-            event = self._queue.popleft()
+            event = self._modes.amended(self._queue.popleft())
             self._wanted(self._latch.feed(event), event.tick)
             for decision in self._engine.feed(event):
                 self._take(decision)
+            self._of_modes(event.tick, self._modes.feed(event))
+            if event.device == SITE and event.kind == REQUESTED:
+                self._of_modes(event.tick, self._modes.requested(event))
+
+    def _of_modes(self, tick: float, said: list[ModeSignal] | str) -> None:
+        for one in said if isinstance(said, list) else ():
+            self._queue.append(self.stamp.event(tick, SITE, one.kind, one.fields, one.sets))
 
     def _site(self, tick: float, kind: str, fields: Mapping[str, Any]) -> None:
         self._queue.append(self.stamp.signal(tick, SITE, kind, fields))
@@ -146,6 +160,14 @@ class Stage:
         values = {state: value for state, value in last.items() if value is not None}
         self.say(self.stamp.event(tick, device, StateKnown.kind, {"values": values}, values))
 
+    def mode(self, tick: float, mode: str, lasts: float | None) -> None:
+        """Set a mode as a person, or end it: `hours`."""
+        fields = {"action": "end", "by": "test", "reason": "in this test"}
+        if mode != HOURS:
+            fields |= {"action": "set", "mode": mode}
+        kept = {} if lasts is None else {"for": lasts}
+        self.say(self.stamp.event(tick, SITE, REQUESTED, {**fields, **kept}))
+
     def fail(self, device: str) -> None:
         """From now on the device fails to do what it is told, until it is `up`."""
         self._failing[device] = "failing in this test"
@@ -153,12 +175,15 @@ class Stage:
     def restart(self, tick: float, seconds: float) -> None:
         """Be down from `tick` on for `seconds`; what was saved goes through JSON."""
         self.until(tick)
-        engine, latch = json.loads(json.dumps([self._engine.save(), self._latch.save()]))
+        saved = [self._engine.save(), self._latch.save(), self._modes.save()]
+        engine, latch, modes = json.loads(json.dumps(saved))
         back = tick + seconds
         self._engine = Engine(self._rules, self._world)
         decisions = self._engine.restore(engine)
         self._latch = Evacuation(self._latch.plan, self._world)
         self._latch.restore(latch)
+        self._modes = Modes(self._world.modes, self._world.calendar)
+        self._modes.restore(modes)
         due = self._world.calendar.due(self.stamp.at(tick), self.stamp.at(back), self._moments)
         decisions += self._engine.resume(back, crashed=seconds <= CRASH)
         for decision in decisions:
@@ -194,7 +219,7 @@ class Stage:
     def _order(self, order: Order, fired: Fired) -> None:
         command = order.command
         parameters = command.fields()
-        if isinstance(command, RecordClip):
+        if "duration" in parameters:
             parameters["for"] = parameters.pop("duration")
         if order.lasts is not None:
             parameters["for"] = order.lasts
@@ -231,8 +256,8 @@ class Stage:
         if isinstance(order.command, OpenIncident):
             self._site(tick, "incident.opened", {"name": order.command.name})
         elif isinstance(order.command, SetMode):
-            fields = {"mode": order.command.name, "by": order.rule}
-            self._site(tick, "mode.changed", fields)
+            stamp = self.stamp.event(tick, SITE, "time")
+            self._of_modes(tick, self._modes.ordered(order.command, order.rule, tick, stamp))
 
     def _wanted(self, wants: list[Want], tick: float) -> None:
         for want in wants:

@@ -13,13 +13,16 @@ from drivers.contract import Driver
 from drivers.event import SITE
 from drivers.signals import SAID_BY_ALL, SAID_OF_ORDERS, UNKNOWN, Signal
 from rules.model import DeviceWords, FieldWords
+from rules.modes import BUILT_IN
 
 LINK = ("up", "down")
 YES_NO = ("yes", "no")
 
 SITE_SIGNALS: Mapping[str, Mapping[str, FieldWords]] = {
-    "opened": {"late": "bool"},
-    "closed": {"late": "bool"},
+    "opened": {"late": "bool", "by": "str"},
+    "closed": {"late": "bool", "by": "str"},
+    "hours.opened": {"late": "bool"},
+    "hours.closed": {"late": "bool"},
     "daily": {"moment": "str", "late": "bool"},
     "evacuation.started": {"cause": "str", "drill": "bool"},
     "evacuation.ended": {
@@ -29,7 +32,21 @@ SITE_SIGNALS: Mapping[str, Mapping[str, FieldWords]] = {
         "by": "str",
         "despite": "str",
     },
-    "mode.changed": {"mode": "str", "by": "str"},
+    "mode.changed": {
+        "mode": "str",
+        "before": "str",
+        "by": "str",
+        "reason": "str",
+        "until": "str",
+    },
+    "mode.refused": {"mode": "str", "by": "str", "reason": "str"},
+    "mode.requested": {
+        "action": ("set", "end"),
+        "mode": "str",
+        "for": "float",
+        "by": "str",
+        "reason": "str",
+    },
     "incident.opened": {"name": "str", "rule": "str", "cause": "str"},
     "incident.acknowledged": {"name": "str", "by": "str", "reason": "str"},
     "person.ordered": {
@@ -98,6 +115,8 @@ JOURNAL_ONLY = frozenset(
         "rule.ended",
         "rule.blind",
         "rule.repeated",
+        "hours.opened",
+        "hours.closed",
     }
 )
 """Those that are journaled and forwarded, and said to no rule: a rule on them would never fire."""
@@ -210,9 +229,14 @@ def _plain(command: type[Command]) -> Command:
     return command(**{f.name: "" for f in needed})
 
 
-def site_words(schedules: Collection[str] = ()) -> DeviceWords:
+def site_words(
+    schedules: Collection[str] = (), modes: Collection[str] = tuple(BUILT_IN)
+) -> DeviceWords:
     """Return the words of the device `site`; each schedule adds two signals and a state."""
     said = {kind: fields for kind, fields in SITE_SIGNALS.items() if kind not in JOURNAL_ONLY}
+    for kind in ("mode.changed", "mode.refused", "mode.requested"):
+        said[kind] = {**said[kind], "mode": (*modes, UNKNOWN)}
+    said["mode.changed"] = {**said["mode.changed"], "before": (*modes, UNKNOWN)}
     for schedule in schedules:
         said[f"{schedule}.started"] = {"late": "bool"}
         said[f"{schedule}.ended"] = {"late": "bool"}
@@ -222,6 +246,6 @@ def site_words(schedules: Collection[str] = ()) -> DeviceWords:
         type=SITE,
         name=SITE,
         says=said,
-        states={**dict.fromkeys(yes_no, YES_NO), "mode": ()},
+        states={**dict.fromkeys(yes_no, YES_NO), "mode": tuple(modes)},
         accepts=SITE_COMMANDS,
     )

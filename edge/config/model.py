@@ -13,6 +13,7 @@ from rules.calendar import Range as Range
 from rules.calendar import Schedule as Schedule
 from rules.calendar import Week as Week
 from rules.model import EvacuationPlan, RuleSet, World
+from rules.modes import BUILT_IN
 from rules.problems import Mark, Problems
 
 
@@ -57,6 +58,21 @@ class Buffer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Apply:
+    """`apply:` of site.yaml; limits are fractions, 0.2 is +20 %."""
+
+    watch: float = 1800.0
+    """Seconds."""
+    backtest: float = 30 * 86400.0
+    """Seconds of history."""
+    alarms: float = 0.2
+    siren: float = 0.2
+    blind: float = 1.0
+    order_failures: float = 0.5
+    slack: int = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """site.yaml."""
 
@@ -64,11 +80,14 @@ class Site:
     timezone: str = "UTC"
     hours: Schedule | None = None
     schedules: Mapping[str, Schedule] = field(default_factory=dict)
+    modes: Mapping[str, float] = field(default_factory=lambda: BUILT_IN)
+    """The modes of the site, each with the seconds that it lasts at most."""
     evacuation: EvacuationPlan | None = None
     """Groups resolved to devices; None without an `evacuation:` key."""
     mqtt: Mqtt | None = None
     http: Http = field(default_factory=Http)
     buffer: Buffer = field(default_factory=Buffer)
+    apply: Apply = field(default_factory=Apply)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from drivers.settings import (
     Secret,
 )
 from edge.config.site_file import SiteAsWritten
+from edge.config.site_modes import ModeAsWritten
 from edge.config.source_docs import field_docs, summary
 from rules import convert
 from rules import yaml_source as ys
@@ -64,6 +65,8 @@ def schema_site() -> Schema:
     properties["hours"] = _WEEK | _described(properties["hours"])
     schedules = {"type": "object", "additionalProperties": _WEEK}
     properties["schedules"] = schedules | _described(properties["schedules"])
+    modes = {"type": "object", "additionalProperties": of_class(ModeAsWritten)}
+    properties["modes"] = modes | _described(properties["modes"])
     return {"$schema": DRAFT, "title": "site.yaml", **schema}
 
 

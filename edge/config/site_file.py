@@ -13,8 +13,10 @@ from typing import Any
 
 from drivers.settings import Secret
 from edge.config import hours
-from edge.config.model import Buffer, Http, Mqtt, Site
+from edge.config.model import Apply, Buffer, Http, Mqtt, Site
+from edge.config.site_apply import ApplyAsWritten, apply
 from edge.config.site_links import http, mqtt
+from edge.config.site_modes import ModeAsWritten, modes
 from rules import convert
 from rules import yaml_source as ys
 from rules.calendar import Schedule
@@ -108,6 +110,8 @@ class SiteAsWritten:
     """Opening hours: `site.open`, and the site's `opened` and `closed`."""
     schedules: dict[str, Any] = field(default_factory=dict)
     """More of the same by name: `site.delivery`, `delivery.started`, `delivery.ended`."""
+    modes: dict[str, Any] = field(default_factory=dict)
+    """Modes of the store, and how long each may last: `site.mode`, `mode.changed`."""
     vars: dict[str, Any] = field(default_factory=dict)
     """Values for `!var NAME`, in every file."""
     evacuation: EvacuationAsWritten | None = None
@@ -118,6 +122,8 @@ class SiteAsWritten:
     """Where the daemon listens."""
     buffer: Buffer = field(default_factory=Buffer)
     """The journal."""
+    apply: ApplyAsWritten = ApplyAsWritten()
+    """When `storewarden rules apply` stops, and when the box goes back to the rules before."""
 
 
 def variables(node: ys.Node | None) -> Mapping[str, ys.Node]:
@@ -142,9 +148,11 @@ def site(node: ys.Node | None, context: Context) -> Site:
         timezone=_timezone(node, context),
         hours=hours.schedule(node.items["hours"], context) if "hours" in node.items else None,
         schedules=_schedules(node, context),
+        modes=modes(node.items.get("modes"), context),
         mqtt=_mqtt(node, context),
         http=_http(node, context),
         buffer=_buffer(node, context),
+        apply=_apply(node, context),
     )
 
 
@@ -242,11 +250,19 @@ def _buffer(node: ys.Mapping, context: Context) -> Buffer:
     return buffer
 
 
+def _apply(node: ys.Mapping, context: Context) -> Apply:
+    found = node.items.get("apply")
+    values = None if found is None else convert.settings(found, ApplyAsWritten, context)
+    return apply(found, values, context) if found and values else Apply()
+
+
 def documented() -> Mapping[str, typing.Any]:
     """Return the parts of site.yaml that have settings of their own, by key."""
     return {
+        "modes": ModeAsWritten,
         "evacuation": EvacuationAsWritten,
         "mqtt": MqttAsWritten,
         "http": HttpAsWritten,
         "buffer": Buffer,
+        "apply": ApplyAsWritten,
     }

@@ -22,7 +22,7 @@ def world(
     groups: Mapping[str, tuple[str, ...]],
 ) -> World:
     """Return the words of all that is known; an entry that is refused keeps its type's."""
-    words: dict[str, DeviceWords] = {SITE: site_words(site.schedules)}
+    words: dict[str, DeviceWords] = {SITE: site_words(site.schedules, site.modes)}
     for entry in (*entries.io.values(), *entries.devices.values()):
         configured = devices.get(entry.id, entry.configured)
         if configured is not None:
@@ -43,6 +43,7 @@ def world(
         zone=site.timezone,
         evacuation=site.evacuation,
         calendar=calendar,
+        modes=site.modes,
     )
 
 

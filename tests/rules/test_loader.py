@@ -151,7 +151,10 @@ def test_a_state_is_named_by_its_value_or_written_out(written: str, state: str, 
 def test_a_signal_wins_over_a_state_and_the_site_speaks_too() -> None:
     assert when("{site: opened}").signal == "opened"
     assert when("{site: delivery.started}").members == ("site",)
-    assert (when("{site: open=yes}").state, when("{site: mode=night}").value) == ("open", "night")
+    assert (when("{site: open=yes}").state, when("{site: mode=delivery}").value) == (
+        "open",
+        "delivery",
+    )
 
 
 def test_a_group_may_count_as_one() -> None:
@@ -250,10 +253,10 @@ def test_targets_are_devices_groups_and_neighbours() -> None:
 
 
 def test_the_site_itself_can_be_told() -> None:
-    assert do("[{evacuate: fire}, {incident: theft}, {mode: night}]") == [
+    assert do("[{evacuate: fire}, {incident: theft}, {mode: stock_take}]") == [
         (Evacuate(cause="fire"), ("site",), None, None),
         (OpenIncident(name="theft"), ("site",), None, None),
-        (SetMode(name="night"), ("site",), None, None),
+        (SetMode(name="stock_take"), ("site",), None, None),
     ]
 
 
@@ -442,7 +445,7 @@ tests:
     given:
       now: "2026-11-20T12:00:00"
       site: {delivery: yes}
-      mode: night
+      mode: stock_take
       states: {door_front: {contact: open, forced: unknown}}
     timeline:
       - {at: 2m, restart: 3h}
@@ -450,7 +453,7 @@ tests:
       - {at: 2s, up: cam_exit}
       - {at: 3s, fail: siren_front}
       - {at: 4s, acknowledge: theft}
-      - {at: 5s, mode: day}
+      - {at: 5s, mode: maintenance, for: 1h}
       - {at: 0s, door_front: door.held, stage: held, open_for: 30, changed_while_down: yes}
       - {at: 6s, site: evacuation.started, cause: fire, drill: no}
     expect:
@@ -463,7 +466,7 @@ tests:
 """
     (test,) = loaded(text).tests
     assert test.given["states"] == {
-        "site": {"delivery": "yes", "mode": "night"},
+        "site": {"delivery": "yes", "mode": "stock_take"},
         "door_front": {"contact": "open", "forced": "unknown"},
     }
     assert test.timeline == (
@@ -478,7 +481,7 @@ tests:
         {"at": 2.0, "up": "cam_exit"},
         {"at": 3.0, "fail": "siren_front"},
         {"at": 4.0, "acknowledge": "theft"},
-        {"at": 5.0, "mode": "day"},
+        {"at": 5.0, "mode": "maintenance", "for": 3600.0},
         {"at": 6.0, "site": "evacuation.started", "cause": "fire", "drill": False},
         {"at": 120.0, "restart": 10800.0},
     )

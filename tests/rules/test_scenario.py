@@ -376,12 +376,12 @@ rules:
     when: {site: closed}
     do: [{mode: closed}]
   mode:
-    when: {site: mode.changed, mode: [closed, stocktake]}
+    when: {site: mode.changed, mode: [closed, stock_take]}
     do: [{send: pager_manager, text: "mode"}]
 """
     test = """
     given: {now: "2026-11-20T20:30:00"}
-    timeline: [{at: 1h, mode: stocktake}]
+    timeline: [{at: 1h, mode: stock_take}]
     expect:
       - {at: 15m, rule: evening, send: pager_manager}
       - {at: 30m, rule: shut, mode: closed}
@@ -396,9 +396,12 @@ def test_rules_that_trigger_each_other_for_ever_are_told() -> None:
 rules:
   ping:
     when: {site: mode.changed}
-    do: [{mode: again}]
+    do: [{mode: maintenance}]
+  begin:
+    when: {eas_front: eas.alarm}
+    do: [{mode: delivery}]
 """
-    test = "timeline: [{at: 0s, mode: first}]\nexpect: []"
+    test = "timeline: [{at: 0s, eas_front: eas.alarm}]\nexpect: []"
     assert played(rules, test) == ["the rules trigger each other without end"]
 
 

@@ -82,7 +82,13 @@ def test_a_driver_is_asked_for_its_limits() -> None:
 def test_the_site_has_its_schedules() -> None:
     site = site_words(["delivery"])
     assert site.states["delivery"] == ("yes", "no")
-    assert site.states["mode"] == ()
+    assert site.states["mode"] == (
+        "open",
+        "closed",
+        "delivery",
+        "stock_take",
+        "maintenance",
+    )
     assert {"delivery.started", "delivery.ended", "opened", "daily"} < set(site.says)
     assert site.accepts == SITE_COMMANDS
 
