@@ -122,7 +122,7 @@ class SiteAsWritten:
     """Where the daemon listens."""
     buffer: Buffer = field(default_factory=Buffer)
     """The journal."""
-    apply: ApplyAsWritten = ApplyAsWritten()
+    apply: ApplyAsWritten = field(default_factory=ApplyAsWritten)
     """When `storewarden rules apply` stops, and when the box goes back to the rules before."""
 
 
