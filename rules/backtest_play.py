@@ -1,0 +1,333 @@
+"""One rule set over the history: engine, evacuation latch and leases, and what follows from them.
+
+What the rules that ran then caused is not taken from the history but made again from what these
+rules decide: incidents, modes, evacuations, outcomes of orders, outputs that go on and off.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from drivers.commands import BY_KIND, Command, Evacuate, OpenIncident, RecordClip, SetMode
+from drivers.event import SITE, Event
+from drivers.priorities import Priority
+from rules.backtest_interest import Interest
+from rules.backtest_ledger import Claim, Ledger, OutputLimits
+from rules.engine import Engine
+from rules.evacuation import Evacuation, LatchSignal, Want
+from rules.model import Decision, Ended, Fired, Moment, NotFired, Order, Rule, World
+
+LATCH = "evacuation"
+PERSON = "person"
+ORDERED = "person.ordered"
+REQUESTED = "evacuation.requested"
+OUTPUTS: Mapping[str, tuple[str, str, str, str, str]] = {
+    "sound": ("output.on", "output.off", "output", "on", "off"),
+    "switch_on": ("output.on", "output.off", "output", "on", "off"),
+    "release": ("lock.released", "lock.locked", "lock", "released", "locked"),
+}
+"""Lease to the signals said when its output goes on and off, the state and its values."""
+LONGEST_CHAIN = 100
+"""Events made again on one event of the history; rules that go round in circles stop there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """Rules of one configuration, ready to be played."""
+
+    rules: tuple[Rule, ...]
+    world: World
+    moments: tuple[Moment, ...] = ()
+    limits: Mapping[str, OutputLimits] = field(default_factory=dict)
+    shadow: bool = False
+    """Whether rules in shadow are counted as what they would do; else they do nothing."""
+
+
+class Tally(Protocol):
+    """Who counts what a side does."""
+
+    def fired(self, fired: Fired, at: datetime) -> None: ...
+    def ordered(self, order: Order, at: datetime) -> None: ...
+    def sounded(self, device: str, rule: str, began: datetime, seconds: float) -> None: ...
+
+
+Wall = Callable[[float], datetime]
+"""From a tick to the wall time."""
+
+
+class Play:
+    """Feed it the history in order. Never waits, never asks the time."""
+
+    def __init__(self, side: Side, interest: Interest, tally: Tally, wall: Wall) -> None:
+        self.side, self._interest, self._tally, self._wall = side, interest, tally, wall
+        self.engine = Engine(side.rules, side.world)
+        plan = side.world.evacuation
+        self.latch = None if plan is None else Evacuation(plan=plan, world=side.world)
+        self._ledger = Ledger(side.limits, self._was_on)
+        self._zone = ZoneInfo(side.world.zone)
+        self._made: deque[Event] = deque()
+        self._chain = 0
+        self.stamp: Event | None = None
+        """The last event that was fed, or passed by."""
+
+    # --- the passing of events -----------------------------------------------------------------
+
+    def begin(self, saved: Mapping[str, Any] | None) -> None:
+        """Begin where a snapshot's state stands, `decider` of its data; None: nothing is known.
+
+        What rules wait for goes on where their text is the same; leases of before are not counted.
+        """
+        if saved is None:
+            return
+        if self.latch is not None and saved.get("evacuation"):
+            self.latch.restore(saved["evacuation"])
+        self.engine.restore(saved["engine"])
+
+    def advance(self, tick: float) -> None:
+        """Let time pass until `tick`, from deadline to deadline."""
+        while (due := self._next_due()) is not None and due <= tick:
+            for decision in self.engine.advance(due):
+                self._decided(decision)
+            for device, at in self._ledger.advance(due):
+                self._output(device, at, goes_on=False)
+            self._follow()
+
+    def feed(self, event: Event) -> None:
+        """Take one event of the history, and what follows from it."""
+        self.stamp = event
+        self._take(event)
+        self._follow()
+
+    def restart(self, event: Event, *, crashed: bool, lost: Iterable[Event]) -> None:
+        """Take a start of the daemon, as the box does: late what fell due, nothing proven."""
+        self.stamp = event
+        for decision in self.engine.resume(event.tick, crashed=crashed):
+            self._decided(decision)
+        self.advance(event.tick)
+        for unknown in lost:
+            self.engine.feed(unknown)
+        self.feed(event)
+
+    def close(self, tick: float) -> None:
+        """The history ends at `tick`."""
+        self.advance(tick)
+        self._ledger.close(tick)
+
+    def _next_due(self) -> float | None:
+        mine, leases = self.engine.next_deadline, self._ledger.next_due()
+        if mine is None or leases is None:
+            return leases if mine is None else mine
+        return min(mine, leases)
+
+    def _take(self, event: Event) -> None:
+        if self.latch is not None:
+            self._latched(self.latch.feed(event), event.tick)
+        for decision in self.engine.feed(event):
+            self._decided(decision)
+        if event.device == SITE and event.kind == ORDERED:
+            self._person(event)
+        elif event.device == SITE and event.kind == REQUESTED:
+            self._request(event)
+
+    def _follow(self) -> None:
+        """Feed what was made again, in order."""
+        while self._made:
+            self._chain += 1
+            event = self._made.popleft()
+            if self._chain <= LONGEST_CHAIN:
+                self._take(event)
+        self._chain = 0
+
+    # --- decisions -----------------------------------------------------------------------------
+
+    def _decided(self, decision: Decision) -> None:
+        if isinstance(decision, Ended):
+            if not decision.shadow or self.side.shadow:
+                owner = f"{decision.rule}/{decision.member}"
+                if self._ledger.end(decision.device, owner, decision.command, decision.tick):
+                    self._output(decision.device, decision.tick, goes_on=False)
+            return
+        if not isinstance(decision, Fired | NotFired):
+            return
+        if isinstance(decision, Fired):
+            if decision.shadow and not self.side.shadow:
+                return
+            self._tally.fired(decision, self._wall(decision.tick))
+        for order in decision.orders:
+            if not order.shadow or self.side.shadow:
+                self._ordered(order, decision.tick, repeat=isinstance(decision, NotFired))
+
+    def _ordered(self, order: Order, tick: float, *, repeat: bool) -> None:
+        at = self._wall(tick)
+        command = order.command
+        if not repeat:
+            self._tally.ordered(order, at)
+        if order.device == SITE:
+            self._site(order, tick)
+            return
+        if self._refused(order, tick, at):
+            return
+        owner = f"{order.rule}/{order.member}"
+        if order.holds:
+            claim = Claim(rule=order.rule, priority=order.priority)
+            if self._ledger.take(order.device, owner, command.kind, claim, tick):
+                self._output(order.device, tick, goes_on=True, command=command.kind)
+        elif command.ends and self._ledger.quell(order.device, command.ends, order.priority, tick):
+            self._output(order.device, tick, goes_on=False)
+        fields = {"command": command.kind, "rule": order.rule, "by": "rule", "seconds": 0.0}
+        self._make(tick, order.device, "order.done", Priority(order.priority), fields)
+
+    def _refused(self, order: Order, tick: float, at: datetime) -> bool:
+        kind = order.command.kind
+        if self.latch is not None and self.latch.refuses(
+            order.device, kind, order.priority, by="rule"
+        ):
+            return True
+        if not order.holds:
+            return False
+        trusted = self.stamp is not None and self.stamp.trusted
+        local = f"{at.astimezone(self._zone):%H:%M}" if trusted else ""
+        return self._ledger.refuses(order.device, order.priority, tick, local)
+
+    def _site(self, order: Order, tick: float) -> None:
+        command = order.command
+        if isinstance(command, Evacuate) and self.latch is not None:
+            self._latched(self.latch.ordered(command), tick)
+        elif isinstance(command, OpenIncident):
+            fields = {"name": command.name, "rule": order.rule, "cause": order.cause}
+            self._make(tick, SITE, "incident.opened", order.priority, fields)
+        elif isinstance(command, SetMode):
+            sets = {"mode": command.name}
+            fields = {"mode": command.name, "by": order.rule}
+            self._make(tick, SITE, "mode.changed", Priority.operations, fields, sets)
+
+    # --- the latch and people ------------------------------------------------------------------
+
+    def _latched(self, wants: Iterable[Want], tick: float) -> None:
+        for want in wants:
+            if isinstance(want, LatchSignal):
+                self._make(tick, SITE, want.kind, want.priority, dict(want.fields), want.sets)
+                if want.kind == "evacuation.ended":
+                    for device in self._ledger.end_of(LATCH, tick, but="release"):
+                        self._output(device, tick, goes_on=False)
+            else:
+                self._claim(want.device, LATCH, want.command, -1, None, tick)
+
+    def _claim(
+        self,
+        device: str,
+        owner: str,
+        command: Command,
+        priority: int,
+        ends: float | None,
+        tick: float,
+    ) -> None:
+        if command.kind in OUTPUTS:
+            claim = Claim(rule="", priority=priority, ends=ends)
+            if self._ledger.take(device, owner, command.kind, claim, tick):
+                self._output(device, tick, goes_on=True, command=command.kind)
+        elif command.ends and self._ledger.quell(device, command.ends, max(priority, 0), tick):
+            self._output(device, tick, goes_on=False)
+
+    def _person(self, event: Event) -> None:
+        fields, device = event.fields, str(event.fields.get("target"))
+        kind = BY_KIND.get(str(fields.get("command")))
+        if kind is None or kind is RecordClip or (kind.kind not in OUTPUTS and not kind.ends):
+            return
+        words = self.side.world.devices.get(device)
+        if words is None or kind.kind not in words.accepts:
+            return
+        if kind.kind == "relock" and self.latch is not None and self.latch.relocked(device):
+            self._ledger.end(device, LATCH, "release", event.tick)
+        urgent = fields.get("priority") == Priority.security.name
+        priority = Priority.security if urgent else Priority.operations
+        lasts = [s for s in (fields.get("for"), words.limits.get(kind.kind)) if s is not None]
+        ends = event.tick + min(float(s) for s in lasts) if lasts else None
+        self._claim(device, PERSON, kind(), priority, ends, event.tick)
+
+    def _request(self, event: Event) -> None:
+        latch, fields = self.latch, event.fields
+        if latch is None:
+            return
+        reason, action = str(fields.get("reason", "")), fields.get("action")
+        if action == "end":
+            wants = latch.end(
+                reason,
+                str(fields.get("by", "")),
+                despite=frozenset(fields.get("despite", ())),
+                panel_states={d: self._alarm_of(d) for d in latch.plan.on},
+            )
+            if isinstance(wants, str):
+                return
+        elif action == "drill" and latch.active:
+            return
+        else:
+            wants = latch.start(reason, drill=action == "drill")
+        self._latched(wants, event.tick)
+
+    def _alarm_of(self, device: str) -> str:
+        words = self.side.world.devices.get(device)
+        has_alarm = words is not None and "alarm" in words.states
+        return self.engine.states.value(device, "alarm" if has_alarm else "contact")
+
+    # --- what is made again --------------------------------------------------------------------
+
+    def _was_on(self, device: str, rule: str, command: str, began: float, ended: float) -> None:
+        if command == "sound":
+            self._tally.sounded(device, rule, self._wall(began), ended - began)
+
+    def _output(self, device: str, tick: float, *, goes_on: bool, command: str = "") -> None:
+        words = self.side.world.devices.get(device)
+        kinds = [command] if command else list(words.accepts if words else ())
+        said = next((OUTPUTS[kind] for kind in kinds if kind in OUTPUTS), None)
+        if said is None:
+            return
+        on, off, state, value, rest = said
+        sets = {state: value if goes_on else rest}
+        self._make(tick, device, on if goes_on else off, Priority.operations, {}, sets)
+
+    def _make(
+        self,
+        tick: float,
+        device: str,
+        kind: str,
+        priority: Priority,
+        fields: Mapping[str, Any],
+        sets: Mapping[str, str] | None = None,
+    ) -> None:
+        """Let something follow that the box said then because of its own rules, or would have."""
+        if self.stamp is None:
+            return
+        event = replace(
+            self.stamp,
+            id=f"{self.stamp.id}:{kind}:{device}:{tick:.3f}",
+            device=device,
+            kind=kind,
+            priority=priority,
+            tick=tick,
+            at=self._wall(tick),
+            fields=dict(fields),
+            sets=dict(sets or {}),
+        )
+        if self._interest.hears(event):
+            self._made.append(event)
+
+
+def unknown_states(world: World, stamp: Event) -> list[Event]:
+    """Return that nothing is proven any more of any device, as of `stamp`."""
+    return [
+        replace(
+            stamp,
+            id=f"{stamp.id}:{device}",
+            device=device,
+            fields={},
+            sets=dict.fromkeys([*words.states, "link"], "unknown"),
+        )
+        for device, words in world.devices.items()
+        if device != SITE
+    ]
