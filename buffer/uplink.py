@@ -114,6 +114,13 @@ class Uplink:
         if self._session is not None:
             self._session.wake()
 
+    def announce(self) -> None:
+        """Publish `birth` again over a link that is up: what it says has changed."""
+        if self._session is not None:
+            for message in self._birth():
+                self._unsent_states[message.topic] = message.payload
+            self._session.wake()
+
     async def run(self) -> NoReturn:
         """Forward for ever. Cancelling it says goodbye first."""
         wait = FIRST_WAIT

@@ -26,11 +26,12 @@ from edge.turn import Word
 from rules.calendar import Calendar, Diary
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Parts:
-    """One running configuration."""
+    """One running configuration. Its rules may be swapped; its devices and links stay."""
 
     configuration: Configuration
+    """What runs now: the only field that changes."""
     places: Places
     drivers: dict[str, Driver]
     """I/O modules and devices by id."""

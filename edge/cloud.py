@@ -118,6 +118,11 @@ class Cloud:
         topic = self._encoder.state_topic(device)
         self._uplink.publish_state(topic, json.dumps(told).encode())
 
+    def configured(self) -> None:
+        """Publish the retained status of the site again: another configuration runs."""
+        if self._uplink is not None:
+            self._uplink.announce()
+
     async def run(self) -> None:
         """Forward until cancelled; anchor the chain each minute."""
         if self._uplink is None:

@@ -104,6 +104,7 @@ class Metrics:
             registry=registry,
         )
         self._version = version
+        self._rules: set[str] = set()
         self.handled = 0
         self.firings = 0
         self.evicted: Counter_[str] = Counter_()
@@ -132,8 +133,7 @@ class Metrics:
         self, config: str, devices: Mapping[str, Iterable[str]], rules: Iterable[str]
     ) -> None:
         """Show which configuration runs, with its rules and devices (to their commands) at 0."""
-        self.build.clear()
-        self.build.labels(self._version, config).set(1)
+        self.ruled(config, rules)
         for per_device in (self.up, self.seen, self.bypassed):
             per_device.clear()
         for device, commands in devices.items():
@@ -141,9 +141,19 @@ class Metrics:
             self.bypassed.labels(device).set(0)
             for command in commands:
                 self.failed.labels(device, command)
-        for rule in rules:
+
+    def ruled(self, config: str, rules: Iterable[str]) -> None:
+        """Show which configuration runs, with its rules; those that are gone are shown no more."""
+        self.build.clear()
+        self.build.labels(self._version, config).set(1)
+        here = set(rules)
+        for gone in self._rules - here:
+            self.fired.remove(gone)
+            self.blind.remove(gone)
+        for rule in here:
             self.fired.labels(rule)
             self.blind.labels(rule)
+        self._rules = here
 
     def page(self) -> bytes:
         """Return everything in Prometheus' text format."""
