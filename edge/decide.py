@@ -20,6 +20,7 @@ from edge.config.model import Configuration
 from edge.dispatch import Given
 from edge.leases import Claim
 from edge.outputs import Outputs, owner_of
+from edge.traces import firing_of
 from edge.turn import Refusal, Turn, Word
 from rules.engine import Engine
 from rules.evacuation import Evacuation, LatchSignal, Want
@@ -101,16 +102,19 @@ class Decider:
     def _decided(self, turn: Turn, decision: Decision, event: Event) -> None:
         turn.decisions.append(decision)
         if isinstance(decision, (Fired, NotFired)):
+            firing = firing_of(decision) if isinstance(decision, Fired) else None
             for order in decision.orders:
                 if not order.shadow:
-                    self._order(turn, order, decision.tick, event)
+                    self._order(turn, order, decision.tick, event, firing)
         elif isinstance(decision, Ended) and not decision.shadow:
             owner = owner_of(decision.rule, decision.member)
             self.outputs.end(turn, decision.device, owner, decision.command, decision.tick)
 
-    def _order(self, turn: Turn, order: Order, tick: float, event: Event) -> None:
+    def _order(
+        self, turn: Turn, order: Order, tick: float, event: Event, firing: str | None
+    ) -> None:
         if order.device == SITE:
-            self._site(turn, order.command, order, tick, event)
+            self._site(turn, order.command, order, tick, event, firing)
             return
         given = Given(
             device=order.device,
@@ -118,6 +122,7 @@ class Decider:
             by="rule",
             priority=order.priority,
             rule=order.rule,
+            firing=firing,
             tick=tick,
         )
         claim = Claim(
@@ -127,9 +132,13 @@ class Decider:
             priority=order.priority,
             owner=owner_of(order.rule, order.member),
             rule=order.rule,
+            firing=firing,
             taken=tick,
         )
+        before = len(turn.given), len(turn.refused)
         self._give(turn, given, claim if order.holds else None, self._local(event))
+        if order.holds and before == (len(turn.given), len(turn.refused)):
+            turn.unmoved.append(Refusal(given=given, reason=self.outputs.shows(given)))
 
     def _give(self, turn: Turn, given: Given, claim: Claim | None, local: datetime | None) -> None:
         reason = self._refuses(given)
@@ -155,12 +164,20 @@ class Decider:
         return event.at.astimezone(self._zone) if event.trusted else None
 
     def _site(
-        self, turn: Turn, command: Command, order: Order, tick: float, event: Event
+        self,
+        turn: Turn,
+        command: Command,
+        order: Order,
+        tick: float,
+        event: Event,
+        firing: str | None,
     ) -> None:
         if isinstance(command, Evacuate) and self.evacuation is not None:
             self._latched(turn, self.evacuation.ordered(command), event.tick)
         elif isinstance(command, OpenIncident):
             fields = {"name": command.name, "rule": order.rule, "cause": order.cause}
+            if firing is not None:
+                fields["firing"] = firing
             turn.said.append(Word(kind="incident.opened", priority=order.priority, fields=fields))
         elif isinstance(command, SetMode):
             self._of_modes(turn, self.modes.ordered(command, order.rule, tick, event))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from edge.traces import firing_of
 from rules.model import Decision, Ended, Fired, NotFired, Repeated
 
 
@@ -14,6 +15,7 @@ def described(decision: Decision) -> tuple[str, dict[str, Any]] | None:
             "rule": decision.rule,
             "member": decision.member,
             "cause": decision.event.id,
+            "firing": firing_of(decision),
         }
         marks = {"late": decision.late, "shadow": decision.shadow, "step": decision.step}
         return "rule.fired", data | {k: v for k, v in marks.items() if v}

@@ -37,6 +37,8 @@ class Given:
     by: Giver
     priority: Priority
     rule: str | None = None
+    firing: str | None = None
+    """The firing of that rule that it came from, or whose lease it shows or ends."""
     lasting: bool = False
     """The output shall stay so: a newer lasting one replaces it, and it is tried until it is so."""
     tick: float = 0.0
@@ -171,6 +173,7 @@ class Dispatch:
             done = OrderDone(
                 command=given.command.kind,
                 rule=given.rule,
+                firing=given.firing,
                 by=given.by,
                 seconds=round(self._seconds() - began, 6),
             )
@@ -199,6 +202,10 @@ class Dispatch:
             extra={"device": given.device},
         )
         failed = OrderFailed(
-            command=given.command.kind, rule=given.rule, by=given.by, reason=reason
+            command=given.command.kind,
+            rule=given.rule,
+            firing=given.firing,
+            by=given.by,
+            reason=reason,
         )
         self._tell(given.device, failed, given.priority)

@@ -80,6 +80,13 @@ class Encoder:
         stamp = _Stamp(SITE, event)
         return self._draft(secrets.token_hex(16), Kind.DECISION, priority, stamp, signal, data)
 
+    def trace(
+        self, event: Event, signal: str, data: Mapping[str, Any], priority: Priority
+    ) -> Draft:
+        """Return the record of why a rule fired or nearly did; it stays on the box."""
+        stamp = _Stamp(SITE, event)
+        return self._draft(secrets.token_hex(16), Kind.TRACE, priority, stamp, signal, data)
+
     def order(self, event: Event, given: Given) -> Draft:
         """Return the record of an order handed to its device."""
         data: dict[str, Any] = {
@@ -90,6 +97,8 @@ class Encoder:
         }
         if given.rule is not None:
             data["rule"] = given.rule
+        if given.firing is not None:
+            data["firing"] = given.firing
         stamp = _Stamp(given.device, event)
         own = secrets.token_hex(16)
         return self._draft(own, Kind.ORDER, given.priority, stamp, "order.given", data)

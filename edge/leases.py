@@ -28,6 +28,8 @@ class Claim:
     owner: str
     """With device and command it names the lease: the same owner renews, never stacks."""
     rule: str | None = None
+    firing: str | None = None
+    """The latest firing of the rule that took it."""
     ends: float | None = None
     """Tick at which it ends by itself; a rule's lease is ended by the engine instead."""
     taken: float = 0.0
@@ -162,6 +164,7 @@ class Leases:
                 "priority": c.priority.name,
                 "owner": c.owner,
                 "rule": c.rule,
+                "firing": c.firing,
                 "ends": c.ends,
                 "taken": c.taken,
             }
@@ -189,6 +192,7 @@ class Leases:
                     priority=Priority[c["priority"]],
                     owner=c["owner"],
                     rule=c["rule"],
+                    firing=c.get("firing"),
                     ends=c["ends"],
                     taken=c["taken"],
                 )

@@ -75,6 +75,11 @@ class Outputs:
         self._show(turn, live, given.tick)
         return _holder(live)
 
+    def shows(self, given: Given) -> str:
+        """Return why a lease just taken moves nothing: who is above it, or that it is so."""
+        live = self.leases.showing(given.device)
+        return _holder(live) if live is not None and live.firing != given.firing else "it is so"
+
     def above(self, given: Given) -> str:
         """Return who holds the output above an order that takes no lease, or an empty string."""
         live = self.leases.showing(given.device)
@@ -121,7 +126,8 @@ class Outputs:
             turn.given.append(_order(live, tick))
         elif command is not None:
             rest = _rest(device, command, tick)
-            turn.given.append(replace(rest, priority=because.priority, rule=because.rule))
+            whose = replace(rest, priority=because.priority, rule=because.rule)
+            turn.given.append(replace(whose, firing=because.firing))
 
     def forget_shown(self) -> None:
         """After a restart nobody knows what the outputs show."""
@@ -152,6 +158,7 @@ def _order(live: Claim, tick: float) -> Given:
         by=live.by,
         priority=live.priority,
         rule=live.rule,
+        firing=live.firing,
         lasting=True,
         tick=tick,
     )

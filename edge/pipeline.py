@@ -20,6 +20,7 @@ from edge.inbox import Inbox
 from edge.metrics import Metrics
 from edge.notify import Notify
 from edge.speaker import Speaker
+from edge.traces import Note, Traces
 from edge.turn import Turn
 from rules.model import Fired, NotFired
 
@@ -62,6 +63,7 @@ class Pipeline:
         self.speaker, self.dispatch, self.encoder = speaker, dispatch, encoder
         self.keep, self.publish_state = keep, publish_state
         self.metrics, self.notify = metrics, notify
+        self.traces = Traces(decider.priority_of)
         self._drafts: list[Draft] = []
         """Of what is being written: they survive together or not at all."""
         self.followers: list[Following] = []
@@ -116,9 +118,22 @@ class Pipeline:
         """Journal what was decided, count it, show it, and answer who asked."""
         for event, stamp, turn in done:
             self._write(event, stamp, turn)
+        if self.traces.next_due <= self.turned:
+            self._trace(self._now(), self.traces.due(self.turned))
+        self._keep()
+
+    def finish(self) -> None:
+        """Journal the near misses that wait for their ten minutes: at a stop, at other rules."""
+        self._trace(self._now(), self.traces.close())
+        self._keep()
+
+    def _keep(self) -> None:
         drafts, self._drafts = self._drafts, []
         if drafts:
             self.keep(*drafts)
+
+    def _now(self) -> Event:
+        return self.speaker.stamp(SITE, "time", Priority.operations, {}, {})
 
     def heard(self, records: Iterable[Record]) -> None:
         """Take what the journal wrote of itself, gaps and a new file, as events for the rules."""
@@ -146,8 +161,7 @@ class Pipeline:
         due = self.decider.next_deadline()
         if due is None or due > tick:
             return []
-        stamp = self.speaker.stamp(SITE, "time", Priority.operations, {}, {})
-        stamp = replace(stamp, tick=tick)  # a replay goes no further than this
+        stamp = replace(self._now(), tick=tick)  # a replay goes no further than this
         return [(None, stamp, self._given(self.decider.advance(tick, stamp)))]
 
     def _given(self, turn: Turn) -> Turn:
@@ -168,7 +182,11 @@ class Pipeline:
         for refusal in turn.refused:
             given = refusal.given
             failed = OrderFailed(
-                command=given.command.kind, rule=given.rule, by=given.by, reason=refusal.reason
+                command=given.command.kind,
+                rule=given.rule,
+                firing=given.firing,
+                by=given.by,
+                reason=refusal.reason,
             )
             self.speaker.say(given.device, failed, given.priority)
         for word in turn.said:
@@ -178,6 +196,10 @@ class Pipeline:
         answer = self._answers.get(stamp.id)
         if answer is not None and not answer.done():
             answer.set_result(turn)
+
+    def _trace(self, stamp: Event, notes: list[Note]) -> None:
+        for note in notes:
+            self._drafts.append(self.encoder.trace(stamp, note.signal, note.data, note.priority))
 
     def _count(self, event: Event) -> None:
         self.metrics.events.labels(event.device, event.kind).inc()
@@ -191,6 +213,10 @@ class Pipeline:
 
     def _write_decisions(self, event: Event, turn: Turn) -> None:
         for decision in turn.decisions:
+            if isinstance(decision, Fired):
+                self._trace(event, [self.traces.fired(decision, turn)])
+            elif isinstance(decision, NotFired):
+                self._trace(event, self.traces.missed(decision))
             words = described(decision)
             if words is None:
                 continue

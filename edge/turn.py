@@ -35,6 +35,8 @@ class Turn:
 
     given: list[Given] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
+    unmoved: list[Refusal] = field(default_factory=list)
+    """Orders that have their lease and moved nothing: the output is so, or another stands above."""
     decisions: list[Decision] = field(default_factory=list)
     said: list[Word] = field(default_factory=list)
     answer: str = ""

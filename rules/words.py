@@ -47,7 +47,7 @@ SITE_SIGNALS: Mapping[str, Mapping[str, FieldWords]] = {
         "by": "str",
         "reason": "str",
     },
-    "incident.opened": {"name": "str", "rule": "str", "cause": "str"},
+    "incident.opened": {"name": "str", "rule": "str", "cause": "str", "firing": "str"},
     "incident.acknowledged": {"name": "str", "by": "str", "reason": "str"},
     "person.ordered": {
         "target": "str",
@@ -62,6 +62,7 @@ SITE_SIGNALS: Mapping[str, Mapping[str, FieldWords]] = {
         "rule": "str",
         "member": "str",
         "cause": "str",
+        "firing": "str",
         "late": "bool",
         "shadow": "bool",
         "step": "int",

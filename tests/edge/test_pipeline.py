@@ -110,10 +110,11 @@ def test_devices_have_their_orders_before_anything_is_written() -> None:
         road.say("eas_front", "eas.alarm")
         await asyncio.sleep(0.01)
 
-    assert play(story).trace[:7] == [
+    assert play(story).trace[:8] == [
         "siren_front performs sound",
         "cam_exit performs goto",
         "event eas_front eas.alarm",
+        "trace site rule.traced",
         "decision site rule.fired",
         "order siren_front order.given",
         "order cam_exit order.given",
