@@ -97,6 +97,7 @@ async def serve(parts: Parts, ended: asyncio.Event, *, stopping: asyncio.Event) 
         broken = [e for t in (road, drivers) if (e := _error(t)) is not None]
         if broken or stopping.is_set():
             await at_stop(parts)
+        parts.pipeline.finish()
         snapshot(parts)
         if broken:
             raise broken[0]
