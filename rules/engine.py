@@ -13,17 +13,18 @@ from typing import Any
 
 from drivers.event import SITE, Event
 from drivers.priorities import Priority
-from rules import event_json
-from rules.deadlines import Deadlines, Owner
+from rules.deadlines import Deadlines
+from rules.event_json import Events
 from rules.firing import RuleRun
 from rules.model import Decision, Ended, Rule, World
-from rules.states import Change, States
-from rules.trigger_absence import AbsenceMachine
-from rules.trigger_facts import Cell, Context, HoldCell
+from rules.rule_leases import restored_leases
+from rules.states import OVERTAKEN, Change, States
+from rules.trace import Why
+from rules.trigger_facts import Cell, Context
 from rules.triggers import facts_of
 
 ACKNOWLEDGED = "incident.acknowledged"
-VERSION = 1
+VERSION = 2
 """Of what `save` returns; another is not read."""
 
 
@@ -101,8 +102,9 @@ class Engine:
             seen = [(c.role, o) for c in some for o in c.see(event, changes)]
             if seen:
                 decisions += machine.report(machine.step(seen))
-        decisions += self._context.missed
-        self._context.missed.clear()
+        if self._context.missed:
+            decisions += self._context.missed
+            self._context.missed.clear()
         if event.device == SITE and event.kind == ACKNOWLEDGED:
             for run in self._acknowledging.get(str(event.fields.get("name")), ()):
                 run.acknowledged(event.tick)
@@ -122,31 +124,41 @@ class Engine:
         decisions: list[Decision] = []
         while (deadline := self._deadlines.take(tick)) is not None:
             decisions += deadline.owner.due(deadline)
+            if self._context.missed:
+                decisions += self._context.missed
+                self._context.missed.clear()
         return decisions
 
     # --- saved and restored ----------------------------------------------------------------------
 
     def save(self) -> dict[str, Any]:
-        """Return the whole state as JSON values."""
-        rules = {rule: run.save() for rule, run in self._runs.items()}
+        """Return the whole state as JSON values: every event once, and nothing that is over."""
+        tick = self._tick if self._tick > float("-inf") else None
+        due = self._deadlines.next
+        since = min(self._tick, due if due is not None else self._tick) - OVERTAKEN
+        events = Events()
         deadlines = [
-            {
-                "tick": d.tick,
-                "rule": d.rule,
-                "owner": d.owner.path,
-                "member": d.member,
-                "event": event_json.write(d.event) if d.event else None,
-                "info": dict(d.info),
-            }
+            [
+                d.tick,
+                d.rule,
+                d.owner.path,
+                d.member,
+                events.number(d.event) if d.event else None,
+                dict(d.info),
+                *([_why_saved(d.why, events)] if d.why else ()),
+            ]
             for d in self._deadlines
         ]
+        rules = {rule: run.save(events, since) for rule, run in self._runs.items()}
         return {
             "version": VERSION,
-            "tick": self._tick if self._tick > float("-inf") else None,
+            "tick": tick,
             "arrivals": self._context.arrivals,
-            "states": self.states.save(),
-            "rules": rules,
+            "states": self.states.save(events, since=since),
+            "hashes": {rule: run.rule.hash for rule, run in self._runs.items()},
+            "rules": {rule: kept for rule, kept in rules.items() if kept},
             "deadlines": deadlines,
+            "events": events.save(),
         }
 
     def restore(self, saved: Mapping[str, Any]) -> list[Decision]:
@@ -159,22 +171,32 @@ class Engine:
             return []
         self._tick = saved["tick"] if saved["tick"] is not None else self._tick
         self._context.arrivals = saved["arrivals"]
-        self.states.restore(saved["states"])
+        events = Events.restore(saved["events"])
+        self.states.restore(saved["states"], events)
         same = {
             rule
-            for rule, kept in saved["rules"].items()
-            if rule in self._runs and kept["hash"] == self._runs[rule].rule.hash
+            for rule, kept in saved["hashes"].items()
+            if rule in self._runs and kept == self._runs[rule].rule.hash
         }
-        for rule in same:
-            self._runs[rule].restore(saved["rules"][rule])
-        owners = {rule: self._owners(self._runs[rule]) for rule in same}
-        for d in saved["deadlines"]:
-            owner = owners.get(d["rule"], {}).get(d["owner"])
+        for rule, kept in saved["rules"].items():
+            if rule in same:
+                self._runs[rule].restore(kept, events)
+        waiting = {d[1] for d in saved["deadlines"]}
+        owners = {rule: self._runs[rule].owners() for rule in same & waiting}
+        for tick, rule, path, member, event, info, *why in saved["deadlines"]:
+            owner = owners.get(rule, {}).get(path)
             if owner is not None:
-                event = event_json.read(d["event"]) if d["event"] else None
-                info = dict(d["info"])
+                began = events.event(event) if event is not None else None
                 owner.adopt(
-                    self._deadlines.add(d["tick"], d["rule"], owner, d["member"], event, info)
+                    self._deadlines.add(
+                        tick,
+                        rule,
+                        owner,
+                        member,
+                        began,
+                        dict(info),
+                        _why_restored(why[0], events) if why else None,
+                    )
                 )
         for rule, run in self._runs.items():
             if rule not in same:
@@ -194,7 +216,7 @@ class Engine:
             )
             for rule, kept in rules.items()
             if rule not in same
-            for member, device, command, *_ in kept["leases"]
+            for member, device, command in restored_leases(kept)
         ]
 
     def swap(self, rules: Iterable[Rule], world: World, tick: float) -> list[Decision]:
@@ -226,15 +248,6 @@ class Engine:
                 for cell in run.cells:
                     cell.begin(self._tick)
         return ends
-
-    @staticmethod
-    def _owners(run: RuleRun) -> dict[str, Owner]:
-        owners: dict[str, Owner] = {run.path: run}
-        for trigger in run.triggers:
-            for part in (trigger.machine, *trigger.cells):
-                if isinstance(part, HoldCell | AbsenceMachine):
-                    owners[part.path] = part
-        return owners
 
     def resume(self, tick: float, *, crashed: bool) -> list[Decision]:
         """Go on after a restart at `tick`; call it once, after `restore` and any replay.
@@ -274,3 +287,21 @@ def _counts(rules: Iterable[Rule]) -> dict[tuple[str, str], float]:
             for key, window in (condition.counts if condition else {}).items():
                 found[key] = max(window, found.get(key, 0.0))
     return found
+
+
+def _why_saved(why: Why, events: Events) -> list[Any]:
+    facts = events.numbers(why.facts)
+    return [why.trigger, facts, why.held, why.wanted, why.condition, why.answer, dict(why.read)]
+
+
+def _why_restored(saved: list[Any], events: Events) -> Why:
+    trigger, facts, held, wanted, condition, answer, read = saved
+    return Why(
+        trigger=trigger,
+        facts=events.events(facts),
+        held=held,
+        wanted=wanted,
+        condition=condition,
+        answer=answer,
+        read=read,
+    )

@@ -1,77 +1,50 @@
-"""One rule at work: condition, cooldown, orders, leases and escalation."""
+"""One rule at work: condition, repeats, orders and escalation."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from drivers.commands import OpenIncident, RecordClip
 from drivers.event import Event
-from drivers.priorities import Priority
 from drivers.settings import Seconds
 from rules import reasons
-from rules.deadlines import Deadline
-from rules.model import Action, Decision, Ended, Fired, NotFired, Order, Repeated, Rule, World
+from rules.asked import ask
+from rules.deadlines import Deadline, Owner
+from rules.event_json import Events
+from rules.model import Action, Decision, Fired, NotFired, Order, Rule, World
+from rules.repeats import Repeats
+from rules.rule_leases import RuleLeases
+from rules.trace import Why
 from rules.trigger_facts import BEFORE_EVENTS, Cell, Completion, Context
 from rules.triggers import TriggerRun
-
-LeaseKey = tuple[str, str, str]
-"""Member, device, command."""
-UNTILS_KEPT = 8
-
-
-@dataclass(slots=True)
-class _Lease:
-    start: tuple[float, int]
-    """Tick and number of the firing."""
-    until: bool
-    """Whether `until:` ends it."""
-    deadline: Deadline | None
-    """Its own end; None: nothing but `until:` ends it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Until:
-    """A trigger of `until` that was complete."""
-
-    order: tuple[float, int]
-    member: str
-    members: frozenset[str]
-    """The devices for which it runs each for itself."""
-
-    def means(self, member: str) -> bool:
-        """Return whether it ends the lease of `member`."""
-        return self.member in ("", member) or member not in self.members
 
 
 class RuleRun:
     """A rule with everything that it waits for."""
 
     path = "rule"
+    postponed = True
 
     def __init__(self, rule: Rule, world: World, context: Context) -> None:
         self.rule, self.world, self.context = rule, world, context
-        careful = rule.priority <= Priority.personal_safety
-        self.cooldown = 0.0 if careful else rule.cooldown
         self.incidents = {a.command.name for a in rule.do if isinstance(a.command, OpenIncident)}
+        self.leases = RuleLeases(rule, context)
+        self.repeats = Repeats(rule, context)
         self.triggers = [
             *(
-                TriggerRun(t, rule.id, f"until.{n}", self.ends, context)
+                TriggerRun(t, rule.id, f"until.{n}", n, self.leases.ends, context)
                 for n, t in enumerate(rule.until)
             ),
             *(
-                TriggerRun(t, rule.id, f"when.{n}", self.fires, context)
+                TriggerRun(t, rule.id, f"when.{n}", n, self.fires, context)
                 for n, t in enumerate(rule.when)
             ),
         ]
         for trigger in self.triggers[len(rule.until) :]:
             trigger.tell_near_misses()
-        self._cooling: dict[str, Deadline] = {}
-        self._leases: dict[LeaseKey, _Lease] = {}
         self._escalations: list[Deadline] = []
-        self._untils: dict[str, list[_Until]] = {}
-        """Member to the latest that were complete: a firing may fall due before them, and late."""
         self._recording: dict[tuple[str, str], float] = {}
         """Member and recorder to the tick until which it records."""
         self._last: dict[str, tuple[str, float]] = {}
@@ -80,6 +53,11 @@ class RuleRun:
     @property
     def cells(self) -> list[Cell]:
         return [cell for trigger in self.triggers for cell in trigger.cells]
+
+    def owners(self) -> dict[str, Owner]:
+        """Return whoever in it waits for deadlines, by path."""
+        parts = [part for trigger in self.triggers for part in trigger.owners()]
+        return {part.path: part for part in (self, self.leases, self.repeats, *parts)}
 
     # --- firing ------------------------------------------------------------------------------
 
@@ -90,52 +68,52 @@ class RuleRun:
     def _complete(self, done: Completion) -> list[Decision]:
         if self._last.get(done.member) == (done.event.id, done.tick):
             return []
+        rule = self.rule
         if done.blind:
-            return [self._not(done, reasons.blind(done.blind), blind=True)]
-        condition = self.rule.condition
-        if condition is not None:
-            view = self.context.states.at(done.tick)
-            answer = condition.evaluate(view, done.event)
-            if answer == "unknown" and self.rule.if_unknown == "skip":
-                reason = reasons.not_met(condition, view, done.event)
-                return [self._not(done, reason, blind=True)]
+            return [self._not(done, "blind", reasons.blind(done.blind), _why(done))]
+        condition = rule.condition
+        if condition is None:
+            why = _why(done)
+        else:
+            # What falls due at a tick comes before the events of that tick.
+            view = self.context.states.at(done.tick, before=done.number < 0)
+            answer, read = ask(condition, view, done.event)
+            why = _why(done, condition.source, answer, read)
             if answer == "no":
-                return [self._not(done, reasons.not_met(condition, view, done.event))]
-        cooling = self._cooling.get(done.member)
-        if cooling is not None and done.tick < cooling.tick:
-            cooling.info["count"] += 1
-            again = self._record_on(done)
-            return [
-                replace(self._not(done, reasons.cooling(cooling.tick - done.tick)), orders=again)
-            ]
+                return [self._not(done, "if", reasons.not_met(condition, read), why)]
+            if answer == "unknown" and rule.if_unknown == "skip":
+                return [self._not(done, "blind", reasons.not_met(condition, read), why)]
+        kept = self.repeats.suppresses(done)
+        if kept is not None:
+            return [self._not(done, *kept, why, self._record_on(done))]
         self._last[done.member] = (done.event.id, done.tick)
-        if self.cooldown > 0:
-            if cooling is not None:
-                cooling.info.pop("current", None)
-            self._cooling[done.member] = self._add(
-                done.tick + self.cooldown, done, {"what": "cooldown", "count": 0}
+        self.repeats.fired(done)
+        for number, step in enumerate(rule.escalate, start=1):
+            info = {"step": number, "began": done.tick}
+            self._escalations.append(
+                self.context.deadlines.add(
+                    done.tick + step.after, rule.id, self, done.member, done.event, info, why
+                )
             )
-        for number, step in enumerate(self.rule.escalate, start=1):
-            info = {"what": "escalate", "step": number, "began": done.tick}
-            self._escalations.append(self._add(done.tick + step.after, done, info))
-        return self._fire(self.rule.do, done, step=0, began=done.tick)
+        return self._fire(rule.do, done, why, step=0, began=done.tick)
 
-    def _add(self, tick: float, done: Completion, info: dict[str, Any]) -> Deadline:
-        deadlines = self.context.deadlines
-        return deadlines.add(tick, self.rule.id, self, done.member, done.event, info)
-
-    def _not(self, done: Completion, reason: str, *, blind: bool = False) -> NotFired:
+    def _not(
+        self, done: Completion, miss: Any, reason: str, why: Why, orders: tuple[Order, ...] = ()
+    ) -> NotFired:
         return NotFired(
             rule=self.rule.id,
             member=done.member,
             tick=done.tick,
             event=done.event,
             reason=reason,
-            blind=blind,
+            blind=miss == "blind",
+            orders=orders,
+            miss=miss,
+            why=why,
         )
 
     def _fire(
-        self, actions: tuple[Action, ...], done: Completion, *, step: int, began: float
+        self, actions: tuple[Action, ...], done: Completion, why: Why, *, step: int, began: float
     ) -> list[Decision]:
         orders: list[Order] = []
         ended: list[Decision] = []
@@ -144,7 +122,7 @@ class RuleRun:
                 order = self._order(action, device, done)
                 orders.append(order)
                 if order.holds:
-                    ended += self._hold(order, action, done)
+                    ended += self.leases.take(order, action, done)
                 elif isinstance(order.command, RecordClip):
                     self._recording[done.member, device] = done.tick + order.command.duration
         fired = Fired(
@@ -157,6 +135,7 @@ class RuleRun:
             shadow=self.shadow,
             step=step,
             began=began,
+            why=why,
         )
         return [*ended, fired]
 
@@ -194,144 +173,30 @@ class RuleRun:
         words = self.world.devices.get(device)
         return words.limits.get(command) if words else None
 
-    # --- leases ------------------------------------------------------------------------------
-
-    def _hold(self, order: Order, action: Action, done: Completion) -> list[Decision]:
-        """Take or renew a lease; say the end of an old one that had come before."""
-        key = (done.member, order.device, order.command.kind)
-        ended = self._over_before(key, done.order)
-        old = self._leases.pop(key, None)
-        if old is not None and old.deadline is not None:
-            self.context.deadlines.cancel(old.deadline)
-        due, number, because = None, 2 * BEFORE_EVENTS, "for"
-        if order.lasts is not None:
-            due = done.tick + order.lasts
-            because = "for" if order.lasts == action.lasts else "limit"
-        until = action.lasts is None and bool(self.rule.until)
-        came = self._came_already(done) if until else None
-        if came is not None and (due is None or came[0] < due):
-            due, number, because = *came, "until"
-        deadline = None
-        if due is not None:
-            info = {
-                "what": "lease",
-                "device": order.device,
-                "command": order.command.kind,
-                "because": because,
-                "number": number,
-            }
-            deadline = self._add(due, done, info)
-        self._leases[key] = _Lease(done.order, until, deadline)
-        return ended
-
-    def _came_already(self, done: Completion) -> tuple[float, int] | None:
-        """Return where `until` was complete first after a firing that fell due late."""
-        came = [
-            until.order
-            for some in self._untils.values()
-            for until in some
-            if until.order > done.order and until.means(done.member)
-        ]
-        return min(came, default=None)
-
-    def _over_before(self, key: LeaseKey, order: tuple[float, int]) -> list[Decision]:
-        """End a lease whose own end had come before `order`, at that end."""
-        lease = self._leases.get(key)
-        if lease is None or lease.deadline is None:
-            return []
-        deadline = lease.deadline
-        if (deadline.tick, deadline.info["number"]) > order:
-            return []
-        self.context.deadlines.cancel(deadline)
-        del self._leases[key]
-        return [self._ended(key, deadline.tick, deadline.info["because"])]
-
-    def _ended(self, key: LeaseKey, tick: float, because: Any) -> Ended:
-        member, device, command = key
-        return Ended(
-            rule=self.rule.id,
-            member=member,
-            device=device,
-            command=command,
-            tick=tick,
-            because=because,
-            shadow=self.shadow,
-        )
-
-    def ends(self, completions: list[Completion], members: frozenset[str]) -> list[Decision]:
-        """Return what follows when triggers of `until` are complete.
-
-        `members` are the devices for which the trigger runs each for itself.
-        """
-        found: list[Decision] = []
-        for done in completions:
-            if done.blind:
-                continue
-            until = _Until(done.order, done.member, members)
-            latest = self._untils.setdefault(done.member, [])
-            latest.append(until)
-            del latest[:-UNTILS_KEPT]
-            for key in list(self._leases):
-                found += self._end_by(key, until)
-        return found
-
-    def _end_by(self, key: LeaseKey, until: _Until) -> list[Decision]:
-        lease = self._leases[key]
-        if not (lease.until and until.order > lease.start and until.means(key[0])):
-            return []
-        if over := self._over_before(key, until.order):
-            return over
-        del self._leases[key]
-        if lease.deadline is not None:
-            self.context.deadlines.cancel(lease.deadline)
-        return [self._ended(key, until.order[0], "until")]
-
     def give_up(self, tick: float) -> list[Decision]:
         """End every lease at `tick`: the rule is gone, or it did not outlive a restart."""
-        found: list[Decision] = []
-        for key in list(self._leases):
-            over = self._over_before(key, (tick, 0))
-            if not over:
-                lease = self._leases.pop(key)
-                if lease.deadline is not None:
-                    self.context.deadlines.cancel(lease.deadline)
-                over = [self._ended(key, tick, "gone")]
-            found += over
-        return found
+        return self.leases.give_up(tick)
 
     # --- what falls due ------------------------------------------------------------------------
 
     def due(self, deadline: Deadline) -> list[Decision]:
-        """Return what follows when a cooldown, a lease or a wait to escalate is over."""
-        info, member = deadline.info, deadline.member
-        if info["what"] == "cooldown":
-            if self._cooling.get(member) is deadline:
-                del self._cooling[member]
-            if not info["count"]:
-                return []
-            count = info["count"]
-            return [Repeated(rule=self.rule.id, member=member, tick=deadline.tick, count=count)]
-        if info["what"] == "lease":
-            key = (member, info["device"], info["command"])
-            del self._leases[key]
-            return [self._ended(key, deadline.tick, info["because"])]
+        """Return what follows when nobody has acknowledged in time: a step of `escalate`."""
         self._escalations.remove(deadline)
         if deadline.event is None:
             return []
+        info, why = deadline.info, deadline.why or Why()
         done = Completion(
-            deadline.tick, BEFORE_EVENTS, deadline.event, member, bool(info.get("late"))
+            deadline.tick, BEFORE_EVENTS, deadline.event, deadline.member, bool(info.get("late"))
         )
-        step = info["step"]
-        do = self.rule.escalate[step - 1].do
-        return self._fire(do, done, step=step, began=info["began"])
+        do = self.rule.escalate[info["step"] - 1].do
+        return self._fire(do, done, why, step=info["step"], began=info["began"])
 
     def postpones(self, deadline: Deadline) -> bool:
         """Return whether what fell due while down is done at the restart, as if it were due then.
 
-        Leases and cooldowns are over when they are over.
+        Leases, cooldowns and near misses are over when they are over.
         """
-        over = deadline.owner is self and deadline.info["what"] in ("lease", "cooldown")
-        return self.rule.after_restart == "late" and not over
+        return self.rule.after_restart == "late" and deadline.owner.postponed
 
     def acknowledged(self, tick: float) -> None:
         """Stop escalating what fired up to `tick`, unless it was due already."""
@@ -357,38 +222,50 @@ class RuleRun:
     # --- saved and restored ----------------------------------------------------------------------
 
     def adopt(self, deadline: Deadline) -> None:
-        what, member = deadline.info["what"], deadline.member
-        if what == "cooldown" and deadline.info.pop("current", False):
-            self._cooling[member] = deadline
-        elif what == "lease":
-            key = (member, deadline.info["device"], deadline.info["command"])
-            self._leases[key].deadline = deadline
-        elif what == "escalate":
-            self._escalations.append(deadline)
+        """Take back a deadline of an engine that was saved."""
+        self._escalations.append(deadline)
 
-    def save(self) -> dict[str, Any]:
-        """Return everything but the deadlines as JSON values."""
-        for cooling in self._cooling.values():
-            cooling.info["current"] = True
-        return {
-            "hash": self.rule.hash,
-            "triggers": {t.path: t.save() for t in self.triggers},
-            "leases": [[*k, list(lease.start), lease.until] for k, lease in self._leases.items()],
-            "untils": [
-                [*u.order, u.member, sorted(u.members)] for us in self._untils.values() for u in us
-            ],
-            "recording": [[*key, until] for key, until in self._recording.items()],
-            "last": [[member, *last] for member, last in self._last.items()],
+    def save(self, events: Events, since: float) -> dict[str, Any]:
+        """Return everything but the deadlines as JSON values; what is empty is left out.
+
+        Nothing with a tick before `since` will be handled any more.
+        """
+        found: dict[str, Any] = {
+            "triggers": {
+                t.path: saved for t in self.triggers if (saved := t.save(events, since)) is not None
+            },
+            "leases": self.leases.save(),
+            "untils": self.leases.save_untils(since),
+            "repeats": self.repeats.save(since),
+            "recording": [[*k, until] for k, until in self._recording.items() if until > since],
+            "last": [[m, *last] for m, last in self._last.items() if last[1] >= since],
         }
+        return {name: value for name, value in found.items() if value}
 
-    def restore(self, saved: Mapping[str, Any]) -> None:
+    def restore(self, saved: Mapping[str, Any], events: Events) -> None:
         """Go on from what `save` returned."""
         for trigger in self.triggers:
-            trigger.restore(saved["triggers"][trigger.path])
-        for member, device, command, start, until in saved["leases"]:
-            self._leases[member, device, command] = _Lease((start[0], start[1]), until, None)
-        for tick, number, member, members in saved["untils"]:
-            until = _Until((tick, number), member, frozenset(members))
-            self._untils.setdefault(member, []).append(until)
-        self._recording = {(m, device): until for m, device, until in saved["recording"]}
-        self._last = {member: (event, tick) for member, event, tick in saved["last"]}
+            if trigger.path in (triggers := saved.get("triggers", {})):
+                trigger.restore(triggers[trigger.path], events)
+        self.leases.restore(saved.get("leases", []), saved.get("untils", []))
+        self.repeats.restore(saved.get("repeats", []))
+        recording = saved.get("recording", ())
+        self._recording = {(m, device): until for m, device, until in recording}
+        self._last = {m: (event, tick) for m, event, tick in saved.get("last", ())}
+
+
+def _why(
+    done: Completion,
+    condition: str = "",
+    answer: str = "",
+    read: Mapping[str, Any] | None = None,
+) -> Why:
+    return Why(
+        trigger=done.trigger,
+        facts=done.facts,
+        held=done.held,
+        wanted=done.wanted,
+        condition=condition,
+        answer=answer,
+        read=read or {},
+    )

@@ -365,12 +365,14 @@ class NotFired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repeated:
-    """A cooldown is over in which the rule would have fired again."""
+    """A cooldown, or a storm of one device, is over in which the rule would have fired again."""
 
     rule: str
     member: str
+    """For `quiet` the device that stormed."""
     tick: float
     count: int
+    because: Literal["cooldown", "quiet"] = "cooldown"
 
 
 Decision = Fired | Ended | NotFired | Repeated

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,9 +10,14 @@ from typing import Any
 
 from drivers.event import SITE, Event
 from drivers.signals import UNKNOWN
-from rules import event_json
+from rules.event_json import Events
 
 LINK = "link"
+OVERTAKEN = 10.0
+"""Seconds that an event may be overtaken by, or a deadline run late, and still see what was so
+at its own tick."""
+PAST_KEPT = 32
+"""Latest changes of one state, and latest times of one signal, that are remembered for it."""
 DOWN_SPANS = 8
 """Latest times without link that are remembered of a device."""
 SAID_AT_MOST = 10_000
@@ -46,6 +51,34 @@ class _Level:
     known_since: float = 0.0
     event: Event | None = None
     """What entered the last known value."""
+    changed: float = float("-inf")
+    """The tick at which it became `value`."""
+    past: list[tuple[float, str, float]] = field(default_factory=list)
+    """What it was lately: until which tick, which value, since when."""
+
+    def at(self, tick: float, *, before: bool) -> tuple[str, float]:
+        """Return the value at `tick`, or just before it, and since when it was so."""
+        if self.changed < tick or (self.changed == tick and not before):
+            return self.value, self.since
+        for until, value, since in self.past:
+            if until > tick or (until == tick and before):
+                return value, since
+        return self.value, self.since
+
+    def was(self, tick: float, value: str) -> None:
+        """Take what an event said that was overtaken; what is so now stays."""
+        for place, (until, old, since) in enumerate(self.past):
+            if until > tick:
+                if old != value:
+                    self.past[place : place + 1] = [(tick, old, since), (until, value, tick)]
+                return
+
+    def becomes(self, tick: float, value: str) -> None:
+        """Remember what it was, and become another value."""
+        self.past.append((tick, self.value, self.since))
+        while len(self.past) > PAST_KEPT or self.past[0][0] <= tick - OVERTAKEN:
+            del self.past[0]
+        self.value, self.changed = value, tick
 
 
 @dataclass(slots=True)
@@ -80,7 +113,7 @@ class States:
         self._levels: dict[tuple[str, str], _Level] = {}
         self._of_device: dict[str, list[str]] = {}
         self._links: dict[str, _Link] = {}
-        self._said: dict[tuple[str, str], float] = {}
+        self._said: dict[tuple[str, str], list[float]] = {}
         self._counts = dict(counts or {})
         self._times: dict[tuple[str, str], list[float]] = {}
 
@@ -110,13 +143,25 @@ class States:
     def assume(self, event: Event) -> None:
         """Take what `event` sets as if it had always been so."""
         self.apply(event)
+        for state in event.sets:
+            level = self._levels[event.device, state]
+            level.past.clear()
+            level.changed = float("-inf")
         if event.sets.get(LINK) == "up":
             self._links[event.device].spans.clear()
 
     def _remember(self, event: Event) -> None:
-        key = (event.device, event.kind)
-        if event.tick > self._said.get(key, float("-inf")):
-            self._said[key] = event.tick
+        key, tick = (event.device, event.kind), event.tick
+        said = self._said.get(key)
+        if said is None:
+            self._said[key] = [tick]
+        elif tick >= said[-1]:
+            said.append(tick)
+            if said[1] <= tick - OVERTAKEN or len(said) > PAST_KEPT:
+                old = bisect_right(said, tick - OVERTAKEN) - 1
+                del said[: max(old, len(said) - PAST_KEPT)]
+        else:
+            insort(said, tick)
         window = self._counts.get(key)
         if window is not None:
             times = self._times.setdefault(key, [])
@@ -131,13 +176,15 @@ class States:
             level = self._levels[key] = _Level()
             self._of_device.setdefault(event.device, []).append(state)
         if event.tick < level.updated:
+            level.was(event.tick, value)
             return None
         level.updated = event.tick
         if state == LINK:
             self._links.setdefault(event.device, _Link()).becomes(value, event.tick)
         if value == level.value:
             return None
-        before, level.value = level.value, value
+        before = level.value
+        level.becomes(event.tick, value)
         again = before == UNKNOWN and value == level.known
         level.since = level.known_since if again else event.tick
         if value != UNKNOWN and not again:
@@ -171,13 +218,24 @@ class States:
                 return device
         return ""
 
-    def at(self, tick: float) -> View:
-        """Return what an expression may ask, as of `tick`."""
-        return View(self, tick)
+    def at(self, tick: float, *, before: bool = False) -> View:
+        """Return what an expression may ask, as of `tick`.
 
-    def said(self, device: str, kind: str) -> float | None:
-        """Return the tick at which the device last said `kind`."""
-        return self._said.get((device, kind))
+        What has changed since is left out. With `before` the events of that very tick are too: it
+        is how a deadline sees it, which comes before them.
+        """
+        return View(self, tick, before)
+
+    def level(
+        self, device: str, state: str, tick: float, *, before: bool = False
+    ) -> tuple[str, float]:
+        """Return the value as of `tick`, and since when it was so."""
+        level = self._levels.get((device, state))
+        return level.at(tick, before=before) if level else (UNKNOWN, 0.0)
+
+    def said(self, device: str, kind: str) -> list[float]:
+        """Return the latest ticks at which the device said `kind`, in order."""
+        return self._said.get((device, kind), [])
 
     def times(self, device: str, kind: str) -> list[float]:
         """Return the ticks that are kept of this signal, in order."""
@@ -194,40 +252,55 @@ class States:
         """Return device to state to value and the tick since which it is so."""
         return {device: self.of(device) for device in self._of_device}
 
-    def save(self) -> dict[str, Any]:
-        """Return everything as JSON values."""
-        levels = [
-            [
-                *key,
+    def save(self, events: Events, *, since: float) -> Any:
+        """Return everything as JSON values: by device, state or signal.
+
+        Nothing will be asked as of a tick before `since`.
+        """
+        levels: dict[str, dict[str, Any]] = {}
+        for device, state in ((d, s) for d, states in self._of_device.items() for s in states):
+            level = self._levels[device, state]
+            past = [list(one) for one in level.past if one[0] > since]
+            row = [
                 level.value,
                 level.since,
                 level.updated,
+                level.changed,
                 level.known,
                 level.known_since,
-                event_json.write(level.event) if level.event else None,
+                events.number(level.event) if level.event else None,
             ]
-            for key, level in self._levels.items()
-        ]
+            levels.setdefault(device, {})[state] = [*row, past] if past else row
+        said: dict[str, dict[str, list[float]]] = {}
+        for (device, kind), ticks in self._said.items():
+            old = max(bisect_right(ticks, since) - 1, 0)
+            said.setdefault(device, {})[kind] = ticks[old:]
         return {
             "levels": levels,
             "links": {
                 device: [list(s) for s in link.spans] for device, link in self._links.items()
             },
-            "said": [[*key, tick] for key, tick in self._said.items()],
+            "said": said,
             "times": [[*key, list(ticks)] for key, ticks in self._times.items()],
         }
 
-    def restore(self, saved: Mapping[str, Any]) -> None:
+    def restore(self, saved: Mapping[str, Any], events: Events) -> None:
         """Go on from what `save` returned."""
-        for device, state, value, since, updated, known, known_since, event in saved["levels"]:
-            entered = event_json.read(event) if event else None
-            level = _Level(value, since, updated, known, known_since, entered)
-            self._levels[device, state] = level
-            self._of_device.setdefault(device, []).append(state)
+        for device, states in saved["levels"].items():
+            for state, row in states.items():
+                value, since, updated, changed, known, known_since, event, *past = row
+                level = _Level(value, since, updated, known, known_since)
+                level.event = events.event(event) if event is not None else None
+                level.changed = changed
+                level.past = [(one[0], one[1], one[2]) for one in (past[0] if past else ())]
+                self._levels[device, state] = level
+                self._of_device.setdefault(device, []).append(state)
         for device, spans in saved["links"].items():
             kept = deque(((s[0], s[1]) for s in spans), maxlen=DOWN_SPANS)
             self._links[device] = _Link(kept)
-        self._said.update({(device, kind): tick for device, kind, tick in saved["said"]})
+        for device, kinds in saved["said"].items():
+            for kind, ticks in kinds.items():
+                self._said[device, kind] = list(ticks)
         for device, kind, ticks in saved["times"]:
             if (device, kind) in self._counts:
                 self._times[device, kind] = list(ticks)
@@ -235,24 +308,29 @@ class States:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The states as a condition sees them at one tick."""
+    """The states as a condition sees them at one tick, or just before the events of that tick."""
 
     states: States
     tick: float
+    before: bool = False
 
     def state(self, device: str, state: str) -> str:
-        return self.states.value(device, state)
+        return self.states.level(device, state, self.tick, before=self.before)[0]
 
     def since(self, device: str, kind: str) -> float | None:
         said = self.states.said(device, kind)
-        return None if said is None else max(self.tick - said, 0.0)
+        heard = self._heard(said)
+        return self.tick - said[heard - 1] if heard else None
 
     def held(self, device: str, state: str) -> float | None:
-        if self.states.value(device, state) == UNKNOWN:
-            return None
-        since = self.states.since(device, state)
-        return None if since is None else max(self.tick - since, 0.0)
+        value, since = self.states.level(device, state, self.tick, before=self.before)
+        return None if value == UNKNOWN else max(self.tick - since, 0.0)
 
     def count(self, device: str, kind: str, within: float) -> int:
         times = self.states.times(device, kind)
-        return bisect_right(times, self.tick) - bisect_right(times, self.tick - within)
+        return max(self._heard(times) - bisect_right(times, self.tick - within), 0)
+
+    def _heard(self, ticks: list[float]) -> int:
+        """Return how many of `ticks` had come."""
+        find = bisect_left if self.before else bisect_right
+        return find(ticks, self.tick)

@@ -6,8 +6,11 @@ from collections import OrderedDict, deque
 from typing import Any
 
 from drivers.event import Event
+from rules import reasons
 from rules.deadlines import Deadline
-from rules.model import Absence, Decision, Fact
+from rules.event_json import Events
+from rules.model import Absence, Decision, Fact, NotFired
+from rules.trace import Why
 from rules.trigger_facts import BEFORE_EVENTS, Completion, Context, Occurrence
 from rules.trigger_windows import KEPT, SLACK, Correlation, Key, Report
 
@@ -17,8 +20,14 @@ WAITING_AT_MOST = 1000
 """Waits of one trigger and key; while so many wait already, one more begins none."""
 
 
+_Came = tuple[float, int, Event]
+"""Tick, number and event of a `without` that came."""
+
+
 class AbsenceMachine:
     """An `after` or `before` at work; each occurrence of the fact waits for itself."""
+
+    postponed = True
 
     def __init__(
         self, trigger: Absence, rule: str, path: str, report: Report, context: Context
@@ -27,8 +36,14 @@ class AbsenceMachine:
         self.report, self.context = report, context
         self.correlation = Correlation.of((*trigger.fact, *trigger.without), trigger.by)
         self.watched = tuple(dict.fromkeys(m for f in trigger.without for m in f.members))
+        self._number: int | None = None
+        """The trigger's place in `when`, once near misses are said."""
         self._waits: dict[Key, list[Deadline]] = {}
-        self._came: OrderedDict[Key, deque[tuple[float, int]]] = OrderedDict()
+        self._came: OrderedDict[Key, deque[_Came]] = OrderedDict()
+
+    def tell_near_misses(self, number: int) -> None:
+        """Say where the other came in time."""
+        self._number = number
 
     def step(self, seen: list[tuple[int, Occurrence]]) -> list[Completion]:
         facts = {o.order: o for role, o in seen if role == FACT}
@@ -58,21 +73,56 @@ class AbsenceMachine:
         key = found[0]
         came = self._came.setdefault(key, deque(maxlen=KEPT))
         self._came.move_to_end(key)
-        came.append(other.order)
+        came.append((*other.order, other.event))
         self._forget(other.tick - self.trigger.within - SLACK)
+        ended: dict[str, Deadline] = {}
         for one in [key, None] if key is not None else list(self._waits):
             for wait in list(self._waits.get(one, ())):
                 if self._began(wait) < other.order and other.tick < wait.tick:
                     self._end(wait)
                     self.context.deadlines.cancel(wait)
+                    ended.setdefault(wait.member, wait)
+        for member, wait in ended.items():
+            if wait.event is not None:
+                self._answered(member, wait.event, wait.info["began"], other.tick, other.event)
+
+    def _answered(self, member: str, fact: Event, began: float, came: float, other: Event) -> None:
+        """Note an `after` that the other answered: the first wait of a member that it ended."""
+        within = self.trigger.within
+        reason = reasons.came(self._what(other), came - began, within)
+        self._miss(member, came, (came - began) / within, reason, (fact, other))
+
+    def _miss(
+        self, member: str, tick: float, progress: float, reason: str, facts: tuple[Event, ...]
+    ) -> None:
+        if self._number is None:
+            return
+        why = Why(trigger=self._number, facts=facts, wanted=self.trigger.within)
+        self.context.missed.append(
+            NotFired(
+                rule=self.rule,
+                member=member,
+                tick=tick,
+                event=facts[-1],
+                reason=reason,
+                miss="absence",
+                progress=progress,
+                why=why,
+            )
+        )
+
+    def _what(self, other: Event) -> str:
+        named = [f for f in self.trigger.without if other.device in f.members]
+        same = [f for f in named if f.signal in (None, other.kind)]
+        return reasons.facts(same or named)
 
     def _forget(self, oldest: float) -> None:
-        while self._came and max(next(iter(self._came.values())))[0] <= oldest:
+        while self._came and max(map(_order, next(iter(self._came.values()))))[0] <= oldest:
             self._came.popitem(last=False)
 
-    def _came_for(self, key: Key) -> list[tuple[float, int]]:
+    def _came_for(self, key: Key) -> list[_Came]:
         keys = list(self._came) if key is None else [key, None]
-        return [order for k in keys for order in self._came.get(k, ())]
+        return [one for k in keys for one in self._came.get(k, ())]
 
     @staticmethod
     def _began(wait: Deadline) -> tuple[float, int]:
@@ -83,7 +133,10 @@ class AbsenceMachine:
         if found is None:
             return
         key, until = found[0], one.tick + self.trigger.within
-        if any(order > one.order and order[0] < until for order in self._came_for(key)):
+        came = [c for c in self._came_for(key) if c[:2] > one.order and c[0] < until]
+        if came:
+            first = min(came, key=_order)
+            self._answered(one.member, one.event, one.tick, first[0], first[2])
             return
         waits = self._waits.setdefault(key, [])
         if len(waits) < WAITING_AT_MOST:
@@ -103,9 +156,16 @@ class AbsenceMachine:
         if found is None:
             return []
         within = self.trigger.within
-        for order in self._came_for(found[0]):
-            if order < one.order and one.tick - order[0] < within:
-                return []
+        came = [
+            c for c in self._came_for(found[0]) if c[:2] < one.order and one.tick - c[0] < within
+        ]
+        if came:
+            last = max(came, key=_order)
+            ago = one.tick - last[0]
+            reason = reasons.came_before(self._what(last[2]), ago, within)
+            member = self._member(one, found[0])
+            self._miss(member, one.tick, ago / within, reason, (last[2], one.event))
+            return []
         return [self._complete(one, found[0], one.tick - within, one.tick)]
 
     def _complete(self, one: Occurrence, key: Key, start: float, end: float) -> Completion:
@@ -113,8 +173,19 @@ class AbsenceMachine:
         if self.trigger.blind == "skip":
             watched = (key,) if key is not None and key in self.watched else self.watched
             blind = self.context.states.was_down(watched, start, end)
-        member = one.member or (key or "" if self.correlation.group is not None else "")
-        return Completion(one.tick, one.number, one.event, member, one.late, blind)
+        return Completion(
+            one.tick,
+            one.number,
+            one.event,
+            self._member(one, key),
+            one.late,
+            blind,
+            facts=(one.event,),
+            wanted=self.trigger.within,
+        )
+
+    def _member(self, one: Occurrence, key: Key) -> str:
+        return one.member or (key or "" if self.correlation.group is not None else "")
 
     def due(self, deadline: Deadline) -> list[Decision]:
         self._end(deadline)
@@ -136,10 +207,22 @@ class AbsenceMachine:
                 self.context.deadlines.cancel(wait)
         self._waits.clear()
 
-    def save(self) -> Any:
-        return [[key, [list(order) for order in came]] for key, came in self._came.items()]
+    def save(self, events: Events, since: float) -> Any:
+        """Return JSON values; None: nothing. Nothing from before `since` will be handled."""
+        oldest = since - self.trigger.within
+        rows = []
+        for key, came in self._came.items():
+            kept = [[c[0], c[1], events.number(c[2])] for c in came if c[0] > oldest]
+            if kept:
+                rows.append([key, kept])
+        return rows or None
 
-    def restore(self, saved: Any) -> None:
+    def restore(self, saved: Any, events: Events) -> None:
         """Go on from what `save` returned; the waits come back by `adopt`."""
         for key, came in saved:
-            self._came[key] = deque(((order[0], order[1]) for order in came), maxlen=KEPT)
+            kept = ((c[0], c[1], events.event(c[2])) for c in came)
+            self._came[key] = deque(kept, maxlen=KEPT)
+
+
+def _order(came: _Came) -> tuple[float, int]:
+    return (came[0], came[1])

@@ -8,10 +8,12 @@ from typing import Any, Literal, Protocol
 
 from drivers.event import Event
 from drivers.signals import UNKNOWN
-from rules import event_json, reasons
+from rules import reasons
 from rules.deadlines import Deadline, Deadlines
+from rules.event_json import Events
 from rules.model import Answer, Decision, Fact, NotFired
 from rules.states import Change, States
+from rules.trace import Why
 
 BEFORE_EVENTS = -(2**52)
 """A deadline comes before the events of its tick: added to the number of what began it."""
@@ -29,7 +31,7 @@ class Context:
     """Rules that nearly fired on the event that is being fed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Occurrence:
     """A fact came true."""
 
@@ -40,13 +42,15 @@ class Occurrence:
     member: str
     """The device for which it is, when the fact names a group per member; else ''."""
     late: bool = False
+    held: float | None = None
+    """For how long the state has held, where the fact waits for that."""
 
     @property
     def order(self) -> tuple[float, int]:
         return (self.tick, self.number)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Completion:
     """A whole trigger came true."""
 
@@ -57,6 +61,13 @@ class Completion:
     late: bool = False
     blind: str = ""
     """A watched device that could not be heard meanwhile, so that nobody knows."""
+    facts: tuple[Event, ...] = ()
+    """What it matched, in order."""
+    held: float | None = None
+    wanted: float | None = None
+    """Seconds that the state had to hold, or the window."""
+    trigger: int = 0
+    """Its place in `when` or `until`."""
 
     @property
     def order(self) -> tuple[float, int]:
@@ -138,10 +149,11 @@ class Cell:
     def clear(self) -> None:
         """Forget what waits."""
 
-    def save(self) -> Any:
+    def save(self, events: Events) -> Any:
+        """Return JSON values; None: nothing."""
         return None
 
-    def restore(self, saved: Any) -> None:
+    def restore(self, saved: Any, events: Events) -> None:
         """Go on from what `save` returned."""
 
 
@@ -166,6 +178,8 @@ class _Hold:
 class HoldCell(Cell):
     """A fact on a state with `for:` or `while:`."""
 
+    postponed = True
+
     def __init__(
         self, fact: Fact, role: int, rule: str, path: str, machine: Machine, context: Context
     ) -> None:
@@ -173,6 +187,8 @@ class HoldCell(Cell):
         self._holds: dict[str, _Hold] = {}
         self.alone = False
         """Whether it is the whole trigger of a firing, so that a hold cut short is a near miss."""
+        self.trigger = 0
+        """The trigger's place in `when`."""
 
     def pairs(self) -> list[tuple[str, str]]:
         holding = self.fact.holding
@@ -239,9 +255,19 @@ class HoldCell(Cell):
         if not self.alone or hold.deadline is None or hold.deadline.tick <= tick:
             return
         wanted = self.fact.hold or 0.0
-        reason = reasons.cut_short(wanted - (hold.deadline.tick - tick), wanted)
+        held = wanted - (hold.deadline.tick - tick)
+        reason = reasons.cut_short(held, wanted)
         self.context.missed.append(
-            NotFired(rule=self.rule, member=key, tick=tick, event=hold.event, reason=reason)
+            NotFired(
+                rule=self.rule,
+                member=key,
+                tick=tick,
+                event=hold.event,
+                reason=reason,
+                miss="hold",
+                progress=held / wanted,
+                why=Why(trigger=self.trigger, facts=(hold.event,), held=held, wanted=wanted),
+            )
         )
 
     def _stop(self, hold: _Hold, tick: float) -> None:
@@ -262,32 +288,30 @@ class HoldCell(Cell):
         at = begun + (self.fact.hold or 0.0)
         if at <= tick:
             hold.over = True
-            return [Occurrence(tick, self.context.arrivals, hold.event, key)]
+            return [Occurrence(tick, self.context.arrivals, hold.event, key, held=tick - begun)]
         self._wait(key, hold, at)
         return []
 
     def _wait(self, key: str, hold: _Hold, at: float) -> None:
-        info = {"number": BEFORE_EVENTS + hold.number}
+        info = {"number": BEFORE_EVENTS + hold.number, "current": True}
         hold.deadline = self.context.deadlines.add(at, self.rule, self, key, hold.event, info)
 
     def due(self, deadline: Deadline) -> list[Decision]:
         hold = self._holds.get(deadline.member)
         if hold is not None and hold.deadline is deadline:
             hold.deadline = None
-            self._ask(deadline.member, hold, deadline.tick)
-            if hold.answer != "yes":
-                return []
             hold.over = True
         event = deadline.event
         if event is None:
             return []
         late, number = bool(deadline.info.get("late")), deadline.info["number"]
-        seen = Occurrence(deadline.tick, number, event, deadline.member, late)
+        held = self.fact.hold
+        seen = Occurrence(deadline.tick, number, event, deadline.member, late, held)
         return self.machine.report(self.machine.step([(self.role, seen)]))
 
     def adopt(self, deadline: Deadline) -> None:
         hold = self._holds.get(deadline.member)
-        if hold is not None and deadline.info.pop("current", False):
+        if hold is not None and "current" in deadline.info:
             hold.deadline = deadline
 
     def begin(self, tick: float) -> None:
@@ -314,26 +338,23 @@ class HoldCell(Cell):
                 self.context.deadlines.cancel(hold.deadline)
         self._holds.clear()
 
-    def save(self) -> Any:
-        for hold in self._holds.values():
-            if hold.deadline is not None:
-                hold.deadline.info["current"] = True
+    def save(self, events: Events) -> Any:
         return [
             [
                 key,
                 h.start,
                 h.number,
-                event_json.write(h.event),
+                events.number(h.event),
                 h.known,
                 h.answer,
                 h.yes_since,
                 h.over,
             ]
             for key, h in self._holds.items()
-        ]
+        ] or None
 
-    def restore(self, saved: Any) -> None:
+    def restore(self, saved: Any, events: Events) -> None:
         for key, start, number, event, known, answer, yes_since, over in saved:
             self._holds[key] = _Hold(
-                start, number, event_json.read(event), known, answer, yes_since, over
+                start, number, events.event(event), known, answer, yes_since, over
             )

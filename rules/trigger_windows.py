@@ -10,17 +10,22 @@ from bisect import bisect_left, insort
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 from drivers.event import Event
-from rules import event_json
+from rules.event_json import Events
 from rules.model import Count, Decision, Fact, Sequence
-from rules.trigger_facts import Completion, Occurrence
+from rules.near_misses import NearMisses
+from rules.states import OVERTAKEN
+from rules.trigger_facts import Completion, Context, Occurrence
 
-SLACK = 10.0
+SLACK = OVERTAKEN
 """Seconds that an event may be overtaken by and still be put in its place."""
 KEPT = 32
 """Latest occurrences that are kept of each fact, above what a count needs."""
+TOLD = 16
+"""Latest facts that a firing of a count names."""
 
 Report = Callable[[list[Completion]], list[Decision]]
 Key = str | None
@@ -59,18 +64,15 @@ class Correlation:
 class Entry:
     """An occurrence that is remembered."""
 
+    order: tuple[float, int]
     occurrence: Occurrence
     fired: set[Key] = field(default_factory=set)
 
-    @property
-    def tick(self) -> float:
-        return self.occurrence.tick
 
-    def __lt__(self, other: Entry) -> bool:
-        return self.occurrence.order < other.occurrence.order
+ORDER = attrgetter("order")
 
 
-class _Kept:
+class Kept:
     """The latest entries by key and role."""
 
     def __init__(self, roles: int, within: float, at_most: int) -> None:
@@ -79,28 +81,38 @@ class _Kept:
         self.newest = float("-inf")
 
     def add(self, key: Key, role: int, entry: Entry) -> None:
-        self.newest = max(self.newest, entry.tick)
-        lists = self.by_key.setdefault(key, [[] for _ in range(self.roles)])
-        self.by_key.move_to_end(key)
-        place = bisect_left(lists[role], entry)
-        if lists[role][place : place + 1] and not entry < lists[role][place]:
-            return
-        lists[role].insert(place, entry)
-        oldest = self.newest - self.within - SLACK
-        while lists[role] and (lists[role][0].tick <= oldest or len(lists[role]) > self.at_most):
-            del lists[role][0]
-        while self.by_key:
+        tick = entry.order[0]
+        if tick > self.newest:
+            self.newest = tick
+        lists = self.by_key.get(key)
+        if lists is None:
+            lists = self.by_key[key] = [[] for _ in range(self.roles)]
+        else:
+            self.by_key.move_to_end(key)
+        entries = lists[role]
+        if not entries or entries[-1].order < entry.order:
+            entries.append(entry)
+        else:
+            place = bisect_left(entries, entry.order, key=ORDER)
+            if entries[place].order == entry.order:
+                return
+            entries.insert(place, entry)
+        oldest = self.newest - self.within - max(SLACK, self.within / 4)
+        while entries and (entries[0].order[0] <= oldest or len(entries) > self.at_most):
+            del entries[0]
+        while len(self.by_key) > 1:
             first = next(iter(self.by_key.values()))
-            if any(entries and entries[-1].tick > oldest for entries in first):
+            if any(some and some[-1].order[0] > oldest for some in first):
                 break
             self.by_key.popitem(last=False)
 
-    def find(self, key: Key, occurrence: Occurrence) -> Entry | None:
+    def find(self, key: Key, order: tuple[float, int]) -> Entry | None:
         """Return what is kept of the same place in any role."""
         for entries in self.by_key.get(key, ()):
-            place = bisect_left(entries, Entry(occurrence))
-            if place < len(entries) and entries[place].occurrence.order == occurrence.order:
-                return entries[place]
+            if entries and entries[-1].order >= order:
+                place = bisect_left(entries, order, key=ORDER)
+                if entries[place].order == order:
+                    return entries[place]
         return None
 
     def entries(self, key: Key, role: int) -> list[Entry]:
@@ -108,35 +120,38 @@ class _Kept:
         own = self.by_key[key][role] if key in self.by_key else []
         if key is None or None not in self.by_key:
             return own
-        return sorted([*own, *self.by_key[None][role]])
+        return sorted([*own, *self.by_key[None][role]], key=ORDER)
 
-    def save(self) -> Any:
+    def save(self, events: Events, since: float) -> list[list[Any]]:
+        oldest = since - self.within - max(SLACK, self.within / 4)
         rows = []
         for key, lists in self.by_key.items():
             for role, entries in enumerate(lists):
                 for e in entries:
                     o = e.occurrence
-                    event = event_json.write(o.event)
-                    rows.append([key, role, o.tick, o.number, event, o.member, list(e.fired)])
-        return {"newest": self.newest if rows else None, "rows": rows}
+                    if o.tick > oldest:
+                        event = events.number(o.event)
+                        rows.append([key, role, o.tick, o.number, event, o.member, list(e.fired)])
+        return rows
 
-    def restore(self, saved: Any) -> None:
-        if saved["newest"] is None:
-            return
-        self.newest = saved["newest"]
+    def restore(self, rows: list[list[Any]], events: Events) -> None:
         shared: dict[tuple[Key, float, int], Entry] = {}
-        for key, role, tick, number, event, member, fired in saved["rows"]:
-            occurrence = Occurrence(tick, number, event_json.read(event), member)
-            entry = shared.setdefault((key, tick, number), Entry(occurrence, set(fired)))
+        for key, role, tick, number, event, member, fired in rows:
+            occurrence = Occurrence(tick, number, events.event(event), member)
+            order = (tick, number)
+            entry = shared.setdefault((key, *order), Entry(order, occurrence, set(fired)))
             lists = self.by_key.setdefault(key, [[] for _ in range(self.roles)])
-            insort(lists[role], entry)
+            insort(lists[role], entry, key=ORDER)
 
 
 class WindowMachine:
     """A `sequence`, `together` or `count` at work."""
 
-    def __init__(self, trigger: Sequence | Count, report: Report) -> None:
-        self.report = report
+    def __init__(
+        self, trigger: Sequence | Count, rule: str, path: str, report: Report, context: Context
+    ) -> None:
+        self.report, self.context = report, context
+        self.rule, self.path = rule, path
         self.within = trigger.within
         if isinstance(trigger, Count):
             self.steps: tuple[tuple[Fact, ...], ...] = (trigger.of,)
@@ -148,95 +163,152 @@ class WindowMachine:
             self.correlation = Correlation.of(facts, trigger.by)
             at_most = len(trigger.facts) + KEPT
         self.trigger = trigger
-        self.kept = _Kept(len(self.steps), trigger.within, at_most)
+        self.ordered = isinstance(trigger, Count) or trigger.ordered
+        last = len(self.steps) - 1
+        self._completing = (last,) if self.ordered else tuple(range(last + 1))
+        self.kept = Kept(len(self.steps), trigger.within, at_most)
+        self.near: NearMisses | None = None
+
+    def tell_near_misses(self, number: int) -> None:
+        """Say where it was nearly complete."""
+        self.near = NearMisses(self, number)
 
     def step(self, seen: list[tuple[int, Occurrence]]) -> list[Completion]:
-        new: dict[tuple[Key, float, int], Entry] = {}
+        new: dict[tuple[Key, tuple[float, int]], tuple[Entry, list[int]]] = {}
         for role, occurrence in seen:
-            found = self.correlation.key(self._group_of(role, occurrence.event), occurrence.event)
+            event, order = occurrence.event, occurrence.order
+            found = self.correlation.key(self._group_of(role, event), event)
             if found is None:
                 continue
-            place = (found[0], *occurrence.order)
-            entry = new.get(place) or self.kept.find(found[0], occurrence) or Entry(occurrence)
-            new[place] = entry
-            self.kept.add(found[0], role, entry)
+            key = found[0]
+            place = (key, order)
+            known = new.get(place)
+            if known is None:
+                entry = self.kept.find(key, order) or Entry(order, occurrence)
+                known = new[place] = (entry, [])
+            known[1].append(role)
+            self.kept.add(key, role, known[0])
         done = []
-        for (key, *_), entry in new.items():
-            for one, completing in self._candidates(key, entry):
-                if one in completing.fired or not self._complete(one, completing):
-                    continue
-                completing.fired.add(one)
-                o = completing.occurrence
-                member = o.member or self._member(one)
-                done.append(Completion(o.tick, o.number, o.event, member, o.late))
-        return sorted(done, key=lambda c: c.order)
+        for (key, _), (entry, roles) in new.items():
+            for one in self._keys(key):
+                some = list(self._completions(one, entry))
+                done += some
+                if self.near is not None:
+                    self.near.look(one, entry, roles, some)
+        if len(done) > 1:
+            done.sort(key=ORDER)
+        return done
+
+    def _completions(self, key: Key, entry: Entry) -> Iterator[Completion]:
+        """Yield what `entry` completes for `key`, at itself or at later entries."""
+        for completing in self._candidates(key, entry):
+            if key in completing.fired:
+                continue
+            facts = self.match(key, completing)
+            if facts is None:
+                continue
+            completing.fired.add(key)
+            o = completing.occurrence
+            yield Completion(
+                o.tick,
+                o.number,
+                o.event,
+                o.member or self.member(key),
+                o.late,
+                facts=tuple(e.occurrence.event for e in facts[-TOLD:]),
+                wanted=self.within,
+            )
 
     def _group_of(self, role: int, event: Event) -> str | None:
         for fact in self.steps[role]:
-            if event.device in fact.members and fact.group is not None and not fact.across:
+            if fact.group is not None and not fact.across and event.device in fact.members:
                 return fact.group
         return None
 
-    def _member(self, key: Key) -> str:
+    def member(self, key: Key) -> str:
+        """Return for whom a window of `key` fires."""
         return key or "" if self.correlation.group is not None else ""
 
-    def _candidates(self, key: Key, entry: Entry) -> Iterator[tuple[Key, Entry]]:
-        """Yield the entries that `entry` may complete, itself or later ones, by key."""
-        keys: list[Key] = [key]
+    def _keys(self, key: Key) -> list[Key]:
+        """Return the keys whose windows an entry of `key` belongs to."""
         if key is None and self.correlation.group is not None:
-            keys = [k for k in self.kept.by_key if k is not None]
-        for one in keys:
-            last = len(self.steps) - 1
-            roles = range(len(self.steps)) if not self._ordered() else (last,)
-            lists = (self.kept.entries(one, role) for role in roles)
-            found = {id(e): e for some in lists for e in some[bisect_left(some, entry) :]}
-            for e in sorted(found.values()):
-                yield one, e
+            return [k for k in self.kept.by_key if k is not None]
+        return [key]
 
-    def _ordered(self) -> bool:
-        return isinstance(self.trigger, Count) or self.trigger.ordered
+    def _candidates(self, key: Key, entry: Entry) -> list[Entry]:
+        """Return the entries that `entry` may complete, itself or later ones, in order."""
+        found: list[Entry] = []
+        for role in self._completing:
+            entries = self.kept.entries(key, role)
+            if entries and entries[-1].order >= entry.order:
+                found += entries[bisect_left(entries, entry.order, key=ORDER) :]
+        if len(found) < 2:
+            return found
+        return sorted({e.order: e for e in found}.values(), key=ORDER)
 
-    def _complete(self, key: Key, completing: Entry) -> bool:
+    def match(self, key: Key, completing: Entry) -> list[Entry] | None:
+        """Return the entries that are complete with `completing`, in order; None: they are not."""
         if isinstance(self.trigger, Count):
             entries = self.kept.entries(key, 0)
-            first = entries.index(completing) - self.trigger.count + 1
-            return first >= 0 and completing.tick - entries[first].tick < self.within
-        if self.trigger.ordered:
-            return self._chain(key, completing)
-        return self._assign(key, completing, 0, [])
+            place = bisect_left(entries, completing.order, key=ORDER)
+            first = place - self.trigger.count + 1
+            if first < 0 or completing.order[0] - entries[first].order[0] >= self.within:
+                return None
+            return entries[first : place + 1]
+        if self.ordered:
+            chain = self.chain(key, completing, len(self.steps) - 1)
+            late = chain is not None and completing.order[0] - chain[0].order[0] >= self.within
+            return None if late else chain
+        found = self._assign(key, completing, 0, [])
+        return None if found is None else sorted(found, key=ORDER)
 
-    def _chain(self, key: Key, completing: Entry) -> bool:
-        """Go back from the last fact, always to the latest one before: the shortest window."""
-        first = completing
-        for role in reversed(range(len(self.steps) - 1)):
-            entries = self.kept.entries(key, role)
-            place = bisect_left(entries, first)
+    def chain(self, key: Key, last: Entry, role: int) -> list[Entry] | None:
+        """Go back from `last` in `role`, always to the latest one before: the shortest window."""
+        found = [last]
+        for step in reversed(range(role)):
+            entries = self.kept.entries(key, step)
+            place = bisect_left(entries, found[-1].order, key=ORDER)
             if place == 0:
-                return False
-            first = entries[place - 1]
-        return completing.tick - first.tick < self.within
+                return None
+            found.append(entries[place - 1])
+        found.reverse()
+        return found
 
-    def _assign(self, key: Key, completing: Entry, role: int, taken: list[Entry]) -> bool:
+    def _assign(
+        self, key: Key, completing: Entry, role: int, taken: list[Entry]
+    ) -> list[Entry] | None:
         """Give every role from `role` on an entry of its own, none after the completing one.
 
         If it can be done at all it can be done with the completing one in its own role.
         """
         if role == len(self.steps):
-            return True
+            return taken
         for e in reversed(self.kept.entries(key, role)):
-            near = completing.tick - e.tick < self.within and not completing < e
-            distinct = all(e.occurrence.order != t.occurrence.order for t in taken)
-            if near and distinct and self._assign(key, completing, role + 1, [*taken, e]):
-                return True
-        return False
+            near = completing.order[0] - e.order[0] < self.within and e.order <= completing.order
+            if near and all(e.order != t.order for t in taken):
+                found = self._assign(key, completing, role + 1, [*taken, e])
+                if found is not None:
+                    return found
+        return None
 
     def clear(self) -> None:
         """Forget what waits."""
         self.kept.by_key.clear()
+        if self.near is not None:
+            self.near.clear()
 
-    def save(self) -> Any:
-        return self.kept.save()
+    def save(self, events: Events, since: float) -> Any:
+        """Return JSON values; None: nothing. Nothing from before `since` will be handled."""
+        rows = self.kept.save(events, since)
+        near = self.near.save(since) if self.near is not None else []
+        newest = self.kept.newest if rows else None
+        return [newest, rows, near] if rows or near else None
 
-    def restore(self, saved: Any) -> None:
+    def restore(self, saved: Any, events: Events) -> None:
         """Go on from what `save` returned."""
-        self.kept.restore(saved)
+        newest, rows, near = saved
+        if newest is not None:
+            self.kept.newest = newest
+        self.kept.restore(rows, events)
+        if self.near is not None:
+            self.near.restore(near)

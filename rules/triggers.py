@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from rules.deadlines import Owner
+from rules.event_json import Events
 from rules.model import Absence, Count, Decision, Fact, Sequence, Trigger
 from rules.trigger_absence import FACT, WITHOUT, AbsenceMachine
 from rules.trigger_facts import Cell, Completion, Context, HoldCell, Machine, Occurrence
@@ -14,19 +16,32 @@ from rules.trigger_windows import Report, WindowMachine
 class FactMachine:
     """A single fact: complete whenever it comes true."""
 
-    def __init__(self, report: Report) -> None:
-        self.report = report
+    def __init__(self, fact: Fact, report: Report) -> None:
+        self.report, self.wanted = report, fact.hold
 
     def step(self, seen: list[tuple[int, Occurrence]]) -> list[Completion]:
-        return [Completion(o.tick, o.number, o.event, o.member, o.late) for _, o in seen]
+        return [
+            Completion(
+                o.tick,
+                o.number,
+                o.event,
+                o.member,
+                o.late,
+                facts=(o.event,),
+                held=o.held,
+                wanted=self.wanted if o.held is not None else None,
+            )
+            for _, o in seen
+        ]
 
     def clear(self) -> None:
         """Forget what waits: nothing."""
 
-    def save(self) -> Any:
+    def save(self, events: Events, since: float) -> Any:
+        """Return JSON values; None: nothing."""
         return None
 
-    def restore(self, saved: Any) -> None:
+    def restore(self, saved: Any, events: Events) -> None:
         """Go on from what `save` returned."""
 
 
@@ -38,25 +53,45 @@ class TriggerRun:
         trigger: Trigger,
         rule: str,
         path: str,
+        number: int,
         report: Callable[[list[Completion], frozenset[str]], list[Decision]],
         context: Context,
     ) -> None:
-        self.path = path
+        self.path, self.number = path, number
         facts = list(facts_of(trigger))
         members = frozenset(
             m for f, _ in facts if f.group is not None and not f.across for m in f.members
         )
-        self.machine = _machine(trigger, rule, path, lambda done: report(done, members), context)
+
+        def told(completions: list[Completion]) -> list[Decision]:
+            for done in completions:
+                done.trigger = number
+            return report(completions, members)
+
+        self.machine = _machine(trigger, rule, path, told, context)
         self.cells = [
             _cell(fact, role, rule, f"{path}.{number}", self.machine, context)
             for number, (fact, role) in enumerate(facts)
         ]
 
     def tell_near_misses(self) -> None:
-        """Note a hold that is cut short, where it is all of the trigger."""
+        """Say when it was nearly complete; a hold that is cut short only where it is all of it."""
+        if isinstance(self.machine, FactMachine):
+            for cell in self.cells:
+                if isinstance(cell, HoldCell):
+                    cell.alone, cell.trigger = True, self.number
+        else:
+            self.machine.tell_near_misses(self.number)
+
+    def owners(self) -> Iterator[Owner]:
+        """Yield whoever in it waits for deadlines."""
         for cell in self.cells:
-            if isinstance(cell, HoldCell) and isinstance(self.machine, FactMachine):
-                cell.alone = True
+            if isinstance(cell, HoldCell):
+                yield cell
+        if isinstance(self.machine, AbsenceMachine):
+            yield self.machine
+        elif isinstance(self.machine, WindowMachine) and self.machine.near is not None:
+            yield self.machine.near
 
     def clear(self) -> None:
         """Forget what waits."""
@@ -64,14 +99,20 @@ class TriggerRun:
         for cell in self.cells:
             cell.clear()
 
-    def save(self) -> Any:
-        return [self.machine.save(), [cell.save() for cell in self.cells]]
+    def save(self, events: Events, since: float) -> Any:
+        """Return JSON values; None: nothing. Nothing from before `since` will be handled."""
+        machine = self.machine.save(events, since)
+        cells = [cell.save(events) for cell in self.cells]
+        return None if machine is None and not any(cells) else [machine, cells]
 
-    def restore(self, saved: Any) -> None:
+    def restore(self, saved: Any, events: Events) -> None:
         """Go on from what `save` returned."""
-        self.machine.restore(saved[0])
-        for cell, kept in zip(self.cells, saved[1], strict=True):
-            cell.restore(kept)
+        machine, cells = saved
+        if machine is not None:
+            self.machine.restore(machine, events)
+        for cell, kept in zip(self.cells, cells, strict=True):
+            if kept is not None:
+                cell.restore(kept, events)
 
 
 def facts_of(trigger: Trigger) -> Iterable[tuple[Fact, int]]:
@@ -96,10 +137,10 @@ def _machine(
     trigger: Trigger, rule: str, path: str, report: Report, context: Context
 ) -> FactMachine | WindowMachine | AbsenceMachine:
     if isinstance(trigger, Fact):
-        return FactMachine(report)
+        return FactMachine(trigger, report)
     if isinstance(trigger, Absence):
         return AbsenceMachine(trigger, rule, path, report, context)
-    return WindowMachine(trigger, report)
+    return WindowMachine(trigger, rule, path, report, context)
 
 
 def _cell(fact: Fact, role: int, rule: str, path: str, machine: Machine, context: Context) -> Cell:

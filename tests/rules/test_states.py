@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from rules.event_json import Events
 from rules.states import Change, States
 from tests.rules.building import said
 
@@ -106,8 +107,11 @@ def test_it_goes_on_from_what_was_saved_as_json() -> None:
     states.apply(said(2, "door_front", "link.down"))
     states.apply(said(3, "eas_front", "eas.alarm"))
     again = States({("eas_front", "eas.alarm"): 10.0})
-    again.restore(json.loads(json.dumps(states.save())))
-    assert again.save() == states.save()
+    events, over = Events(), Events()
+    saved = states.save(events, since=-10.0)
+    table = Events.restore(json.loads(json.dumps(events.save())))
+    again.restore(json.loads(json.dumps(saved)), table)
+    assert (again.save(over, since=-10.0), over.save()) == (saved, events.save())
     assert again.apply(said(4, "door_front", "door.opened"))[0].proven_again
     assert again.at(4).count("eas_front", "eas.alarm", 10.0) == 1
     assert again.was_down(["door_front"], 2, 3) == "door_front"

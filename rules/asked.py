@@ -1,0 +1,82 @@
+"""What a condition really asks for while it is evaluated: noted with the values it had."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from drivers.event import Event
+from rules.model import Answer, Condition, StateView
+
+
+def ask(condition: Condition, view: StateView, event: Event) -> tuple[Answer, Mapping[str, Any]]:
+    """Return the answer, and all that was read for it in the order of reading.
+
+    A state is noted as `door_front.contact`, a field as `event.direction`, a call as
+    `since('tills', 'pos.sale')` with its value per device. What a short circuit left out is not.
+    """
+    read: dict[str, Any] = {}
+    heard = cast("Event", _Heard(event, read)) if _asks_event(condition) else event
+    return condition.evaluate(_Asked(view, read), heard), read
+
+
+def _asks_event(condition: Condition) -> bool:
+    return any(device == "event" for device, _ in condition.reads)
+
+
+class _Asked:
+    """A StateView that notes what it is asked."""
+
+    __slots__ = ("_read", "_view")
+
+    def __init__(self, view: StateView, read: dict[str, Any]) -> None:
+        self._view, self._read = view, read
+
+    def state(self, device: str, state: str) -> str:
+        value = self._read[f"{device}.{state}"] = self._view.state(device, state)
+        return value
+
+    def since(self, device: str, kind: str) -> float | None:
+        value = self._read[f"since({device!r}, {kind!r})"] = self._view.since(device, kind)
+        return value
+
+    def held(self, device: str, state: str) -> float | None:
+        value = self._read[f"held({device!r}, {state!r})"] = self._view.held(device, state)
+        return value
+
+    def count(self, device: str, kind: str, within: float) -> int:
+        value = self._view.count(device, kind, within)
+        self._read[f"count({device!r}, {kind!r}, '{within:g}s')"] = value
+        return value
+
+
+class _Fields(dict[str, Any]):
+    """Fields of an event that note which of them are read."""
+
+    def __init__(self, fields: Mapping[str, Any], read: dict[str, Any]) -> None:
+        super().__init__(fields)
+        self._read = read
+
+    def get(self, name: str, default: Any = None) -> Any:
+        value = self._read[f"event.{name}"] = super().get(name, default)
+        return value
+
+
+class _Heard:
+    """An event, as far as conditions ask for it."""
+
+    __slots__ = ("_event", "_read", "fields")
+
+    def __init__(self, event: Event, read: dict[str, Any]) -> None:
+        self._event, self._read = event, read
+        self.fields = _Fields(event.fields, read)
+
+    @property
+    def device(self) -> str:
+        value = self._read["event.device"] = self._event.device
+        return value
+
+    @property
+    def kind(self) -> str:
+        value = self._read["event.signal"] = self._event.kind
+        return value
