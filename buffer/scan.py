@@ -131,6 +131,22 @@ class Scan:
             yield from map(Row._make, found)
             progress(end)
 
+    def backwards(
+        self, first: int, last: int, kinds: tuple[Kind, ...], *, mark: bytes = b""
+    ) -> Iterator[Row]:
+        """Yield the records of `kinds` that hold `mark`, from `last` back to `first`."""
+        numbers = ", ".join(str(_NUMBERS[kind]) for kind in kinds)
+        query = (
+            "SELECT sequence, priority, kind, id, body FROM records"  # noqa: S608
+            f" WHERE sequence BETWEEN ? AND ? AND kind IN ({numbers}) AND instr(body, ?) > 0"
+            " ORDER BY sequence DESC"
+        )
+        for end in range(last, first - 1, -BATCH):
+            start = max(end - BATCH + 1, first)
+            with storage.translated("read"):
+                found = self._db.execute(query, (start, end, mark)).fetchall()
+            yield from map(Row._make, found)
+
     def _one(self, where: str, *values: int) -> Row | None:
         query = f"SELECT sequence, priority, kind, id, body FROM records {where}"  # noqa: S608
         with storage.translated("read"), contextlib.closing(self._db.execute(query, values)) as got:

@@ -106,8 +106,8 @@ def opened(
         yield History(saved=None, events=lines, played=played)
         return
     with Scan(path) as scan:
-        first = scan.first if since is None else _at(scan, since)
-        last = scan.last if until is None else _at(scan, until) - 1
+        first = scan.first if since is None else sequence_at(scan, since)
+        last = scan.last if until is None else sequence_at(scan, until) - 1
         begins = scan.at_or_after(scan.first)
         begun = None if begins is None else _time(begins)
         if since is not None and begun is not None and begun > since:
@@ -120,7 +120,7 @@ def opened(
         yield History(saved=saved, events=events, played=played)
 
 
-def _at(scan: Scan, at: datetime) -> int:
+def sequence_at(scan: Scan, at: datetime) -> int:
     """Return the first sequence of a record not before `at`; clocks that went back aside."""
     low, high = scan.first, scan.last + 1
     while low < high:
