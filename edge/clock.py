@@ -102,8 +102,11 @@ class Clock:
             self.offset = last.tick - self.seconds()
 
     def tick(self) -> float:
-        """Return engine time in seconds; never goes backwards."""
-        return self.offset + self.seconds()
+        """Return engine time in seconds, whole microseconds; never goes backwards.
+
+        It is as exact as records carry it, so that a replay finds the same order.
+        """
+        return round(self.offset + self.seconds(), 6)
 
     def trusted(self) -> bool:
         """Return whether the wall clock may decide `daily`, hours and schedules.

@@ -41,13 +41,17 @@ class Daemon:
 
     async def start(self) -> None:
         """Start it and wait until its rules run."""
+        await self.launch()
+        await self.until(lambda _status: True)
+
+    async def launch(self) -> None:
+        """Start it, and wait for nothing."""
         self.socket.unlink(missing_ok=True)
         with (self.folder / "log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 *python(), "run", "--config", str(self.config),
                 env=self.places(), stdout=log, stderr=subprocess.STDOUT,
             )  # fmt: skip
-        await self.until(lambda _status: True)
 
     async def until(self, enough: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Wait until its status is `enough`, and return it."""
