@@ -97,6 +97,19 @@ class Decider:
         )
         return min((due for due in dues if due is not None), default=None)
 
+    def swap(self, configuration: Configuration, tick: float, stamp: Event) -> Turn:
+        """Go on with the rules of `configuration` from `tick`; its devices are those of now.
+
+        What is due by then is done by the old rules; leases of rules that are gone or changed end.
+        """
+        turn = self.advance(tick, stamp)
+        old = self._configuration.rules.rules
+        self._configuration, rules = configuration, configuration.rules.rules
+        for end in self.engine.swap(rules, configuration.world, tick):
+            self._decided(turn, end, stamp)
+        self._priorities = {rule.id: rule.priority for rule in (*old, *rules)}
+        return turn
+
     # --- rules -------------------------------------------------------------------------------
 
     def _decided(self, turn: Turn, decision: Decision, event: Event) -> None:

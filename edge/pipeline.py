@@ -69,6 +69,8 @@ class Pipeline:
         self.followers: list[Following] = []
         self.turned = clock.tick()
         """Tick of the last turn."""
+        self._rests = asyncio.Event()
+        self._rests.set()
         self._fed = 0.0
         self._in_journal: set[str] = set()
         """Ids of events that the journal has written itself."""
@@ -79,6 +81,7 @@ class Pipeline:
         while True:
             if not len(self.inbox):
                 await self._wait()
+            self._rests.clear()
             done = self.decide()
             try:
                 if any(turn.given for _event, _stamp, turn in done):
@@ -86,7 +89,17 @@ class Pipeline:
                     await asyncio.sleep(0)  # and begin to perform
             finally:
                 self.write(done)  # at a stop too: what was ordered is journaled
+                self._rests.set()
             await asyncio.sleep(0)
+
+    async def rest(self) -> None:
+        """Wait until no turn is under way. What is then done without a wait cuts none in two."""
+        while not self._rests.is_set():
+            await self._rests.wait()
+
+    def carry_out(self, stamp: Event, turn: Turn) -> None:
+        """Hand over and journal what something other than an event led to."""
+        self.write([(None, stamp, self._given(turn))])
 
     async def _wait(self) -> None:
         due = self.decider.next_deadline()
