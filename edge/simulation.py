@@ -20,6 +20,7 @@ from drivers.sim.door import SimulatedDoor
 from drivers.sim.eas_pedestal import SimulatedGateway, SimulatedPedestal
 from drivers.sim.fire_panel import SimulatedPrinter, SimulatedRelays
 from drivers.sim.lock import SimulatedLock
+from drivers.sim.pos import SimulatedDrawer, SimulatedReceipts, SimulatedTill
 from drivers.sim.siren import SimulatedSiren
 from drivers.sim.switch import SimulatedSwitch
 
@@ -29,6 +30,7 @@ ON_INPUTS: dict[str, Callable[[Any], Any]] = {
     "fire_panel": lambda module: SimulatedRelays(module, "di0", "di1", "di2"),
     "button": lambda module: SimulatedButton(module, "di0"),
     "contact": lambda module: SimulatedContact(module, "di0"),
+    "drawer": lambda module: SimulatedDrawer(module, "di0"),
 }
 """Devices on the inputs of a simulated I/O module (profile moxa_e1214)."""
 
@@ -47,6 +49,10 @@ BY_TEXT: dict[str, dict[str, tuple[bytes, Callable[[Any], Any]]]] = {
         "notifier_nfs3030": (b"\r\n", lambda sender: SimulatedPrinter(sender, "nfs3030")),
         "kidde_fx64": (b"\r\n", lambda sender: SimulatedPrinter(sender, "fx64")),
     },
+    "pos": {
+        "generic_lines": (b"\r\n", SimulatedTill),
+        "generic_receipt": (b"\n", SimulatedReceipts),
+    },
     "text": {"": (b"\r\n", lambda sender: sender)},
 }
 """What speaks text: profile to what ends its records and who writes them; the first is default."""
@@ -57,9 +63,13 @@ WIRED = {
     "fire_panel": "alarm: di0, trouble: di1, supervisory: di2",
     "button": "contact: di0",
     "contact": "contact: di0",
+    "drawer": "drawer: di0",
     **dict.fromkeys(ON_OUTPUTS, "output: do0"),
 }
 """Which lines of the I/O module a device has."""
+
+PORTS = {"generic_receipt": "; its port: strip: escpos, encoding: cp437"}
+"""What the text port of a profile needs beside its url."""
 
 FOR_PROGRAMS = frozenset(
     {
@@ -68,6 +78,7 @@ FOR_PROGRAMS = frozenset(
     }
 )  # fmt: skip
 """What the actors offer to programs only: it waits for something, or takes more than words."""
+CR_LF = "records end in CR LF"
 SIMPLE = (bool, int, float, str, type(None))
 FIXED = frozenset({"url", "path", "port", "requests", "connected"})
 """What an actor tells of itself, and nobody sets."""
@@ -252,7 +263,7 @@ async def simulation(
             yield Simulation(
                 url=sender.url,
                 actors=(sender,) if actor is sender else (actor, sender),
-                about=f"profile: {named}" if named else "records end in CR LF",
+                about=f"profile: {named}{PORTS.get(named, '')}" if named else CR_LF,
             )
         else:
             if kind != "modbus" and kind not in ON_INPUTS and kind not in ON_OUTPUTS:

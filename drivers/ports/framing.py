@@ -8,7 +8,7 @@ from typing import Literal
 
 from drivers.ports.port import BadBytes, Heard, TextRecord
 
-Encoding = Literal["ascii", "latin-1", "cp437", "cp850", "utf-8"]
+Encoding = Literal["ascii", "latin-1", "cp437", "cp850", "cp858", "utf-8"]
 
 PADDING = b"\r\n\f\0"
 """Taken off both ends of a record: line ends, page breaks and what printers are padded with."""

@@ -12,11 +12,12 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from drivers.contract import Driver, Emit, LinkLost, SettingError
 from drivers.ports import serial_line
 from drivers.ports.address import NetAddress, SerialAddress, parse
+from drivers.ports.escpos import EscPos
 from drivers.ports.framing import Encoding, Framer, Framing, separator_bytes
 from drivers.ports.pace import Pace
 from drivers.ports.peers import Peers
@@ -53,6 +54,9 @@ class Text(Driver):
     idle_gap: Seconds | None = None
     """A pause this long ends a record."""
     encoding: Encoding = "latin-1"
+    strip: Literal["escpos"] | None = None
+    """`escpos`: the bytes are meant for a receipt printer, and its commands are taken out before
+    records are cut."""
     max_record: int = 4096
     """Bytes, 16 to 65536. What is longer is reported and skipped up to the next separator."""
     silence: Seconds | None = None
@@ -99,6 +103,10 @@ class Text(Driver):
         if framing.separator is not None or framing.by_gap or not wanted:
             return framing
         return replace(framing, separator=separator_bytes(wanted, self.encoding))
+
+    def _stripper(self) -> Callable[[bytes], bytes]:
+        """Return what takes out what is no text, for one connection or datagram."""
+        return EscPos().feed if self.strip == "escpos" else bytes
 
     def _listens(self) -> bool:
         return isinstance(self._address, NetAddress) and self._address.kind != "tcp"
@@ -210,12 +218,12 @@ class Text(Driver):
             while True:
                 data, peer = await waiting.get()
                 framer = Framer(self._frames(), peer=peer)
-                await link.heard([*framer.feed(data), *framer.gap()])
+                await link.heard([*framer.feed(self._stripper()(data)), *framer.gap()])
                 await pace.took(len(data))
 
     async def _read(self, read: Read, link: _Link, *, peer: str = "") -> None:
         """Tell the port what `read` returns until it returns nothing."""
-        framer, pace = Framer(self._frames(), peer=peer), Pace()
+        framer, strip, pace = Framer(self._frames(), peer=peer), self._stripper(), Pace()
         try:
             while True:
                 try:
@@ -226,7 +234,7 @@ class Text(Driver):
                     continue
                 if not data:
                     return
-                await link.heard(framer.feed(data))
+                await link.heard(framer.feed(strip(data)))
                 await pace.took(len(data))
         finally:
             link.tell(framer.end())

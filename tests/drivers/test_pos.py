@@ -49,7 +49,7 @@ def test_a_till_says_its_sales_and_what_is_out_of_the_ordinary() -> None:
             lane.void(3.99)
             lane.void(20, "sale")
             lane.no_sale()
-            lane.suspend(9)
+            lane.suspend()
             lane.recall()
             await asyncio.sleep(1)
             return till.signals
@@ -62,8 +62,8 @@ def test_a_till_says_its_sales_and_what_is_out_of_the_ordinary() -> None:
         PosVoid(till="3", receipt="4714", what="line", amount=3.99, cashier="17"),
         PosVoid(till="3", receipt="4715", what="sale", amount=20.0, cashier="17"),
         PosNoSale(till="3", cashier="17"),
-        PosSuspended(till="3", receipt="4716", amount=9.0, cashier="17"),
-        PosRecalled(till="3", receipt="4716", cashier="17"),
+        PosSuspended(till="3", receipt="4717", cashier="17"),
+        PosRecalled(till="3", receipt="4717", cashier="17"),
     ]
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from drivers.contract import SettingError
 from drivers.signals import EasAlarm, EasDeactivated, EasVisitors
-from drivers.wire import fire_text
+from drivers.wire import fire_text, pos_text
 from drivers.wire.text_profile import (
     PatternTable,
     TextPattern,
@@ -105,7 +105,7 @@ def test_a_long_record_costs_no_more_than_a_short_one() -> None:
 
 def test_every_shipped_profile_says_where_it_comes_from_and_compiles() -> None:
     found = 0
-    for kind in ("eas", "fire"):
+    for kind in ("eas", "fire", "pos"):
         for path in (resources.files("drivers") / "profiles" / kind).iterdir():
             profile = load_profile(kind, path.name.removesuffix(".yaml"))
             assert profile.description
@@ -114,8 +114,10 @@ def test_every_shipped_profile_says_where_it_comes_from_and_compiles() -> None:
                 compile_pattern(pattern.pattern)
             if kind == "fire":
                 fire_text.table(profile.patterns)
+            if kind == "pos":
+                pos_text.table(profile.patterns)
             found += 1
-    assert found >= 5
+    assert found >= 7
 
 
 def test_an_unknown_profile_is_refused_with_those_there_are() -> None:

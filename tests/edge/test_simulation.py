@@ -19,6 +19,7 @@ MEANT = {
     "eas_pedestal": "pulse 0.01",
     "eas_gateway": "alarm",
     "fire_printer": "alarm",
+    "pos": "sale",
     "recorder": "hang_up",
 }
 
