@@ -23,12 +23,18 @@ _Run = Callable[[StateView, Event | None], bool]
 
 
 class Compiled:
-    """A checked expression as code. Answers `unknown` when something it reads is unknown."""
+    """A checked expression as code. Answers `unknown` when something it reads is unknown.
 
-    __slots__ = ("_run", "counts", "reads", "source")
+    `mark` is where it stands; `exact` says that `source` stands there character for character.
+    """
 
-    def __init__(self, source: str, run: _Run, translation: Translation) -> None:
+    __slots__ = ("_run", "counts", "exact", "mark", "reads", "source")
+
+    def __init__(
+        self, source: str, run: _Run, translation: Translation, *, mark: Mark, exact: bool
+    ) -> None:
         self.source = source
+        self.mark, self.exact = mark, exact
         self.reads = frozenset(translation.reads)
         self.counts: Mapping[tuple[str, str], float] = MappingProxyType(dict(translation.counts))
         self._run = run
@@ -76,7 +82,9 @@ def compile_condition(
         problems.error(place.of(wrong.at), wrong.message, wrong.hint)
     if code is None or translation.wrong:
         return None
-    return Compiled(" ".join(source.split()), _compiled(code), translation)
+    shown = " ".join(source.split())
+    exact = node.inset is not None and shown == source
+    return Compiled(shown, _compiled(code), translation, mark=place.at(0), exact=exact)
 
 
 class _Place:

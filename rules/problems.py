@@ -19,18 +19,18 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One mistake (or warning) at its place."""
+    """One mistake (or warning, or note: what is no mistake and good to know) at its place."""
 
     mark: Mark
     message: str
     hint: str = ""
-    level: Literal["error", "warning"] = "error"
+    level: Literal["error", "warning", "note"] = "error"
 
     def __str__(self) -> str:
         where = f"{self.mark.file}:{self.mark.line}:{self.mark.column}"
-        warning = "warning: " if self.level == "warning" else ""
+        level = "" if self.level == "error" else f"{self.level}: "
         hint = f"\n    {self.hint}" if self.hint else ""
-        return f"{where}: {warning}{self.message}{hint}"
+        return f"{where}: {level}{self.message}{hint}"
 
 
 class Problems:
@@ -44,6 +44,9 @@ class Problems:
 
     def warning(self, mark: Mark, message: str, hint: str = "") -> None:
         self._add(Problem(mark, message, hint, "warning"))
+
+    def note(self, mark: Mark, message: str, hint: str = "") -> None:
+        self._add(Problem(mark, message, hint, "note"))
 
     def _add(self, problem: Problem) -> None:
         if problem not in self._found:

@@ -26,6 +26,7 @@ def add(commands: Any) -> None:
 
 
 def act(chosen: argparse.Namespace) -> int:
+    from edge.config.checked import checked
     from edge.config.load import load
     from rules.problems import ConfigurationRefused, Problem
 
@@ -33,7 +34,7 @@ def act(chosen: argparse.Namespace) -> int:
     found: list[tuple[Path, Problem]] = []
     for folder in folders:
         try:
-            problems = load(folder).problems
+            problems = checked(load(folder))
         except ConfigurationRefused as refused:
             problems = refused.problems
         found += [(folder, problem) for problem in problems.all]
@@ -46,7 +47,7 @@ def act(chosen: argparse.Namespace) -> int:
         words.show(f"{prefix}{problem}")
     if errors:
         raise Failed(words.counted(errors, "problem"))
-    warned = words.counted(len(found), "warning")
+    warned = words.counted(sum(p.level == "warning" for _, p in found), "warning")
     print(f"{words.counted(len(folders), 'configuration')} checked: no problems, {warned}")
     return words.answer(good=True)
 

@@ -1,0 +1,31 @@
+"""What is wrong with rules that load: said by `check` and `apply`, never looked for in the daemon.
+
+An error is a rule that can't do what it says; a warning is one that probably does not mean what
+it says; a note is nothing wrong. What depends on this store alone (its hours, who is in a group)
+is at most a warning: a file of the fleet serves stores that differ.
+"""
+
+from __future__ import annotations
+
+from rules.lint_circles import circles
+from rules.lint_conditions import conditions
+from rules.lint_outputs import outputs
+from rules.lint_pairs import pairs
+from rules.lint_tests import inactive, uncovered
+from rules.lint_windows import Paces, windows
+from rules.model import RuleSet, World
+from rules.problems import Problems
+
+
+def lint(rules: RuleSet, world: World, paces: Paces | None = None) -> Problems:
+    """Return what is wrong with rules that loaded without an error. Pure; touches nothing."""
+    problems = Problems()
+    active = [rule for rule in rules.rules if not rule.inactive and rule.enabled != "no"]
+    conditions(active, world, {moment.key: moment for moment in rules.moments}, problems)
+    windows(active, world, paces or Paces(), problems)
+    pairs(active, world, problems)
+    circles(active, world, problems)
+    outputs(active, world, problems)
+    uncovered(rules, world, problems)
+    inactive(rules, problems)
+    return problems

@@ -1,0 +1,69 @@
+"""Which rules no test covers, and which are inactive here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from rules.lint_outputs import devices
+from rules.load_actions import COMMANDS
+from rules.model import Rule, RuleSet, TestCase, World
+from rules.problems import Problems
+
+SHOWN = 8
+"""Rules that one line names."""
+
+
+def uncovered(rules: RuleSet, world: World, problems: Problems) -> None:
+    """Warn of the rules that no test expects anything of: one line a file."""
+    covered = {name for test in rules.tests for name in covers(test, rules, world)}
+    for some in _by_file(r for r in rules.rules if not r.inactive and r.enabled != "no"):
+        bare = [rule for rule in some if rule.id not in covered]
+        if bare:
+            message = f"no test covers {_named(rule.id for rule in bare)}"
+            hint = "expect what it does, or not_fired: {rule: …}, in tests: of its file"
+            problems.warning(bare[0].mark, message, hint)
+
+
+def inactive(rules: RuleSet, problems: Problems) -> None:
+    """Note the rules that `requires:` makes inactive here: one line a file."""
+    for some in _by_file(rule for rule in rules.rules if rule.inactive):
+        said = _named((f"{rule.id} {rule.inactive}" for rule in some), "; ")
+        problems.note(some[0].mark, f"inactive here: {said}")
+
+
+def covers(test: TestCase, rules: RuleSet, world: World) -> Iterator[str]:
+    """Return the rules that a test expects something of, or expects not to fire."""
+    for entry in test.expect:
+        quiet = entry.get("not_fired")
+        if quiet is not None:
+            yield quiet["rule"]
+        elif "rule" in entry:
+            yield entry["rule"]
+        else:
+            played = (rule for rule in rules.rules if rule.id in test.rules)
+            yield from (rule.id for rule in played if _could(rule, entry, world))
+
+
+def _could(rule: Rule, entry: Mapping[str, Any], world: World) -> bool:
+    """Return whether an entry without `rule:` may be of this rule."""
+    word = next((key for key in entry if key in COMMANDS), None)
+    for action in (*rule.do, *(a for step in rule.escalate for a in step.do)):
+        if action.command.kind == word:
+            to_site = entry[word] in action.command.fields().values()
+            if to_site or entry[word] in devices(rule, action, world):
+                return True
+    return False
+
+
+def _by_file(rules: Iterable[Rule]) -> Iterator[list[Rule]]:
+    found: dict[str, list[Rule]] = {}
+    for rule in rules:
+        found.setdefault(rule.mark.file, []).append(rule)
+    yield from found.values()
+
+
+def _named(words: Iterable[str], between: str = ", ") -> str:
+    every = list(words)
+    rest = len(every) - SHOWN
+    return between.join(every[:SHOWN]) + (f"{between}and {rest} more" if rest > 0 else "")
