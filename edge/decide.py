@@ -49,6 +49,8 @@ class Decider:
         if plan is not None:
             self.evacuation = Evacuation(plan=plan, world=configuration.world)
         self.outputs = Outputs(self._devices)
+        self._gone: list[Decision] = []
+        """Ends of leases that did not outlive a restart and are not told yet."""
         world = configuration.world
         self.modes = Modes(world.modes, world.calendar)
         self._priorities = {rule.id: rule.priority for rule in configuration.rules.rules}
@@ -292,11 +294,12 @@ class Decider:
         """Forget what the rules waited for; latch and leases stay."""
         self.engine = Engine(self._configuration.rules.rules, self._configuration.world)
 
-    def resume(self, tick: float, *, same_boot: bool, silent_for: float) -> None:
+    def resume(self, tick: float, *, same_boot: bool, silent_for: float) -> Turn:
         """After a restart, end the leases that are over, and take those of the latch again.
 
         Those of security and below resume only within 30 s of the last record of the same boot
-        (a crash, not a power cut); life_safety leases and evacuation's always.
+        (a crash, not a power cut); life_safety leases and evacuation's always. What it returns
+        orders nothing; it tells which leases of rules are gone.
         """
         self.outputs.forget_shown()
         crashed = same_boot and silent_for <= RESUME_WITHIN
@@ -308,6 +311,8 @@ class Decider:
         for want in self.evacuation.standing() if self.evacuation is not None else ():
             if want.device in self._devices:
                 leases.take(_latch_claim(want.device, want.command, tick))
+        gone, self._gone = self._gone, []
+        return Turn(decisions=gone)
 
     def unproven(self, event: Event) -> None:
         """Take note that a device's states are not proven any more; orders nothing."""
@@ -318,6 +323,7 @@ class Decider:
             if isinstance(end, Ended):
                 owner = owner_of(end.rule, end.member)
                 self.outputs.leases.end(end.device, owner, end.command, end.tick)
+                self._gone.append(end)
 
     def priority_of(self, rule: str) -> Priority:
         """Return how urgent the decisions of a rule are."""

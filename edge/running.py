@@ -13,6 +13,7 @@ from drivers.priorities import Priority
 from drivers.signals import UNKNOWN
 from edge.assembly import Parts
 from edge.past import Past
+from edge.requests import Changing
 from edge.serving import serving
 from edge.speaker import say_of
 from edge.supervisor import supervise
@@ -33,7 +34,7 @@ def begin(parts: Parts, past: Past) -> None:
     No state is proven until its device says so again.
     """
     last, clock, decider = past.last, parts.clock, parts.decider
-    decider.resume(
+    gone = decider.resume(
         clock.tick(),
         same_boot=last is not None and last.boot == clock.boot,
         silent_for=clock.tick() - last.tick if last else 0.0,
@@ -48,6 +49,8 @@ def begin(parts: Parts, past: Past) -> None:
     parts.speaker.site("daemon.started", fields={"config": parts.configuration.hash})
     _say_latch(parts)
     snapshot(parts)
+    stamp = parts.speaker.stamp(SITE, "time", Priority.operations, {}, {})
+    parts.pipeline.write([(None, stamp, gone)])
 
 
 def _say_latch(parts: Parts) -> None:
@@ -81,13 +84,19 @@ def snapshot(parts: Parts) -> None:
     parts.writer.keep(parts.pipeline.encoder.snapshot(stamp, state))
 
 
-async def serve(parts: Parts, ended: asyncio.Event, *, stopping: asyncio.Event) -> None:
+async def serve(
+    parts: Parts,
+    ended: asyncio.Event,
+    *,
+    stopping: asyncio.Event,
+    changes: Changing | None = None,
+) -> None:
     """Run `parts` until `ended` is set; when `stopping` is set too, outputs go to their state.
 
     An unhandled error in any part ends all of them, and outputs go to their state as well.
     """
     unfollow = parts.writer.follow(parts.pipeline.heard)
-    road = asyncio.create_task(_road(parts), name="road")
+    road = asyncio.create_task(_road(parts, changes), name="road")
     waiting = asyncio.create_task(ended.wait(), name="until ended")
     drivers = asyncio.create_task(_drivers(parts), name="drivers")
     try:
@@ -124,7 +133,7 @@ async def _drivers(parts: Parts) -> None:
             group.create_task(supervise(device, driver, say, parts.inbox), name=device)
 
 
-async def _road(parts: Parts) -> None:
+async def _road(parts: Parts, changes: Changing | None) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(parts.pipeline.run(), name="pipeline")
         group.create_task(parts.dispatch.run(), name="dispatch")
@@ -132,7 +141,7 @@ async def _road(parts: Parts) -> None:
         group.create_task(parts.cloud.run(), name="uplink")
         group.create_task(_snapshots(parts), name="snapshots")
         group.create_task(_lag(parts), name="loop lag")
-        group.create_task(serving(parts), name="control and HTTP")
+        group.create_task(serving(parts, changes), name="control and HTTP")
 
 
 async def _snapshots(parts: Parts) -> None:

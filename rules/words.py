@@ -72,7 +72,7 @@ SITE_SIGNALS: Mapping[str, Mapping[str, FieldWords]] = {
         "member": "str",
         "target": "str",
         "command": "str",
-        "because": ("for", "until", "limit"),
+        "because": ("for", "until", "limit", "gone"),
     },
     "rule.blind": {"rule": "str", "member": "str", "reason": "str"},
     "rule.repeated": {"rule": "str", "member": "str", "count": "int"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from buffer.writer import Writer
 from drivers.event import SITE, Event
 from drivers.priorities import Priority
 from edge.assembly import assemble
-from edge.clock import Clock
+from edge.clock import Clock, LastRecord
 from edge.metrics import Metrics
 from edge.notify import Notify
 from edge.past import Past
@@ -62,3 +63,22 @@ def test_an_evacuation_that_was_said_is_not_said_again(tmp_path: Path) -> None:
 def test_an_end_that_was_not_journaled_any_more_is_said_at_the_start(tmp_path: Path) -> None:
     ended = ("evacuation.ended", "life_safety", {"evacuation": "no", "drill": "no"})
     assert told_of_the_latch(tmp_path, [FIRE, STARTED, RESTORED, END]) == [ended]
+
+
+def test_a_lease_that_did_not_outlive_a_power_cut_is_said_to_be_gone(tmp_path: Path) -> None:
+    async def main() -> list[dict[str, Any]]:
+        configuration = shop(tmp_path)
+        places = Places(configuration=tmp_path, state=tmp_path / "state", socket=tmp_path / "s")
+        async with Writer.open(tmp_path / "journal.db") as writer:
+            alarm = said(1, "eas_front", "eas.alarm")
+            last = LastRecord(tick=1.0, at=alarm.at, boot="another", offset=0.0)
+            known = Past(steps=(alarm,), last=last)
+            clock = Clock(last=last)
+            parts = assemble(configuration, places, writer, clock, known, Metrics("1"), Notify({}))
+            begin(parts, known)
+            await writer.flush()
+            bodies = await writer.call(lambda j: [json.loads(r.body) for r in j.since(0)])
+        return [b["data"] for b in bodies if b["signal"] == "rule.ended"]
+
+    gone = [(d["rule"], d["target"], d["because"]) for d in asyncio.run(main())]
+    assert gone == [("gate_alarm", "siren_front", "gone"), ("gate_alarm", "cam_exit", "gone")]
