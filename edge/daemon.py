@@ -11,13 +11,12 @@ from buffer.gap import Gap
 from buffer.opening import Opening
 from buffer.record import Draft
 from buffer.writer import Writer
-from drivers.event import SITE
+from drivers.event import SITE, Event
 from drivers.priorities import Priority
 from edge import past
-from edge.assembly import Parts, assemble
+from edge.assembly import assemble
+from edge.changes import Changes
 from edge.clock import Clock
-from edge.config.last_good import keep
-from edge.config.load import load
 from edge.config.model import Configuration
 from edge.encode import Encoder
 from edge.metrics import Metrics
@@ -25,8 +24,8 @@ from edge.notify import Notify
 from edge.places import Places
 from edge.running import begin, serve
 from edge.speaker import Speaker
+from edge.starting import Start
 from edge.version import VERSION
-from rules.problems import ConfigurationRefused, Problems
 
 log = logging.getLogger(__name__)
 
@@ -34,17 +33,12 @@ FLUSH_WITHIN = 2.0
 """Seconds that a stop waits for the journal."""
 
 
-async def run(
-    places: Places, configuration: Configuration, refused: Problems | None = None
-) -> None:
-    """Run until SIGTERM or SIGINT; SIGHUP reloads, all or nothing.
-
-    `refused` are the mistakes of the configuration in the folder when `configuration` is the last
-    good one in its place.
-    """
+async def run(places: Places, start: Start) -> None:
+    """Run until SIGTERM or SIGINT; SIGHUP reloads, all or nothing."""
     notify, metrics, clock = Notify(), Metrics(VERSION), Clock()
     ended, stopping, hup = asyncio.Event(), asyncio.Event(), asyncio.Event()
     _on_signals(notify, ended, stopping, hup)
+    configuration, changes = start.configuration, Changes(places, start)
     own = _Own(configuration, clock, metrics)
     async with Writer.open(
         places.journal,
@@ -54,6 +48,8 @@ async def run(
         gap=own.gap,
         observe_commit=lambda seconds, _records: metrics.commit.observe(seconds),
     ) as writer:
+        await changes.recount(writer)
+        waiting: list[Event] = []
         while not stopping.is_set():
             ended.clear()
             known = await past.read(writer)
@@ -63,20 +59,25 @@ async def run(
             commands = {d: [c.kind for c in e.accepts] for d, e in parts.drivers.items()}
             rules = configuration.rules.rules
             metrics.configured(configuration.hash, commands, [rule.id for rule in rules])
-            metrics.refused.set(refused is not None)
+            changes.take(parts)
             begin(parts, known)
-            if refused is not None:
-                _say_refused(parts.speaker, refused)
+            for event in waiting:
+                if event.device == SITE or event.device in parts.drivers:
+                    parts.inbox.put(event)
+            changes.begin()
             log.info("rules run: %d devices, %d rules", len(parts.drivers), len(rules))
             notify.ready()
-            reloading = asyncio.create_task(_reloaded(parts, hup, ended))
+            changing = asyncio.create_task(changes.run(hup, ended))
             try:
-                await serve(parts, ended, stopping=stopping)
+                await serve(parts, ended, stopping=stopping, changes=changes)
             finally:
-                reloading.cancel()
+                changing.cancel()
+                await asyncio.wait({changing})
+            changes.stopped()
             await _flushed(writer)
-            if reloading.done() and not reloading.cancelled():
-                configuration, refused = reloading.result(), None
+            if not changing.cancelled():
+                configuration = changing.result()
+            waiting = [parts.inbox.take() for _ in range(len(parts.inbox))]
 
 
 async def _flushed(writer: Writer) -> None:
@@ -100,35 +101,6 @@ def _on_signals(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     loop.add_signal_handler(signal.SIGHUP, hup.set)
-
-
-async def _reloaded(parts: Parts, hup: asyncio.Event, ended: asyncio.Event) -> Configuration:
-    """Return the next configuration that is accepted, after ending the run of this one."""
-    while True:
-        await hup.wait()
-        hup.clear()
-        parts.notify.reloading()
-        try:
-            found = await asyncio.to_thread(load, parts.places.configuration)
-        except ConfigurationRefused as refusal:
-            log.error("the new configuration is refused, the running one goes on:\n%s", refusal)  # noqa: TRY400
-            _say_refused(parts.speaker, refusal.problems)
-            parts.notify.ready()
-            continue
-        try:
-            await asyncio.to_thread(keep, found, parts.places.state)
-        except OSError as error:
-            log.error("%s: %s; the new rules run all the same", parts.places.state, error.strerror)  # noqa: TRY400
-        parts.speaker.site("config.reloaded", Priority.operations, {"config": found.hash})
-        ended.set()
-        return found
-
-
-def _say_refused(speaker: Speaker, problems: Problems) -> None:
-    first = problems.errors[0]
-    more = len(problems.errors) - 1
-    reason = str(first).splitlines()[0] + (f" (and {more} more)" if more else "")
-    speaker.site("config.refused", Priority.operations, {"reason": reason})
 
 
 class _Own:

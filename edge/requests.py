@@ -7,7 +7,7 @@ import dataclasses
 import math
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from drivers.commands import BY_KIND, Command, OpenIncident
 from drivers.event import SITE, Event
@@ -48,11 +48,19 @@ class _Outcome:
             self.said.set_result(event)
 
 
+class Changing(Protocol):
+    """Who may change what runs."""
+
+    async def apply(self, request: Request) -> dict[str, Any]: ...
+    async def end_watch(self, request: Request) -> dict[str, Any]: ...
+    def status(self) -> dict[str, Any]: ...
+
+
 class Desk:
     """Answers requests about one running configuration."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, parts: Parts, changes: Changing | None = None) -> None:
+        self._parts, self._changes = parts, changes
         self._began = parts.clock.tick()
 
     def moving(self) -> bool:
@@ -89,6 +97,7 @@ class Desk:
                 "error": stats.error,
             },
             "uplink": parts.cloud.status(),
+            **(self._changes.status() if self._changes else {"watch": None, "refused": None}),
             "warnings": [str(p) for p in parts.configuration.problems.warnings],
         }
 
@@ -229,6 +238,19 @@ class Desk:
         fields = {"name": name, "by": _by(request), "reason": _reason(request)}
         await self._asked(ACKNOWLEDGED, fields, Priority.operations)
         return {"incident": name, "outcome": "acknowledged"}
+
+    async def apply(self, request: Request) -> dict[str, Any]:
+        """Try the rules in the folder, as a person."""
+        return await self._changing().apply(request)
+
+    async def watch(self, request: Request) -> dict[str, Any]:
+        """Confirm or revert the rules on trial, as a person."""
+        return await self._changing().end_watch(request)
+
+    def _changing(self) -> Changing:
+        if self._changes is None:
+            raise Refused("nothing here can be changed")
+        return self._changes
 
     async def _asked(self, kind: str, fields: dict[str, Any], priority: Priority) -> Turn:
         """Return what a person's request led to, once it is in the journal."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from edge import control, scrape
 from edge.assembly import Parts
 from edge.control import Answer, Stream
-from edge.requests import Desk
+from edge.requests import Changing, Desk
 
 log = logging.getLogger(__name__)
 
@@ -18,11 +18,11 @@ RETRY = 5.0
 """Seconds between attempts to listen."""
 
 
-async def serving(parts: Parts) -> None:
+async def serving(parts: Parts, changes: Changing | None = None) -> None:
     """Serve the control socket and HTTP until cancelled."""
     from edge.http import server
 
-    desk = Desk(parts)
+    desk = Desk(parts, changes)
     scrape.register(parts)
     app = server.application(parts.metrics.page, desk.moving, lambda: True, desk.status)
     answers = {
@@ -32,6 +32,8 @@ async def serving(parts: Parts) -> None:
         "order": desk.order,
         "evacuate": desk.evacuate,
         "acknowledge": desk.acknowledge,
+        "apply": desk.apply,
+        "watch": desk.watch,
     }
     http, path = parts.configuration.site.http, parts.places.socket
     async with asyncio.TaskGroup() as group:

@@ -106,6 +106,15 @@ SITE_SIGNALS: Mapping[str, Mapping[str, FieldWords]] = {
     "clock.stepped": {"seconds": "float"},
     "config.refused": {"reason": "str"},
     "config.reloaded": {"config": "str"},
+    "config.applied": {
+        "config": "str",
+        "before": "str",
+        "watch": "float",
+        "by": "str",
+        "reason": "str",
+    },
+    "config.confirmed": {"config": "str", "by": "str", "reason": "str"},
+    "config.reverted": {"config": "str", "to": "str", "by": "str", "reason": "str"},
     "daemon.started": {"config": "str"},
 }
 """What is written as said by the site, beside `<schedule>.started` and `<schedule>.ended`."""

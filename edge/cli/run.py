@@ -41,28 +41,27 @@ def act(chosen: argparse.Namespace) -> int:
 def serve(folder: Path) -> int:
     """Run the daemon on `folder`, or on the last good configuration when it is refused."""
     from edge import daemon
-    from edge.config.last_good import keep, load_or_last_good
+    from edge.clock import boot_id
     from edge.places import expected_state, places
+    from edge.starting import choose, keep_good
     from rules.problems import ConfigurationRefused
 
     try:
-        configuration, refused = load_or_last_good(folder, expected_state(folder))
+        start = choose(folder, expected_state(folder), boot_id())
     except ConfigurationRefused as none:
         words.show_problems(none.problems)
         raise Failed(f"{folder}: refused, and there is no last good configuration") from None
-    if refused is not None:
-        log.error("the configuration is refused, the last good one runs:\n%s", refused)
-    for problem in configuration.problems.warnings:
+    if start.refused is not None:
+        log.error("the configuration is refused, the last good one runs:\n%s", start.refused)
+    for problem in start.configuration.problems.warnings:
         log.warning("%s", problem)
-    where = places(folder, configuration)
+    where = places(folder, start.configuration)
     try:
-        where.state.mkdir(parents=True, exist_ok=True)
-        if refused is None:
-            keep(configuration, where.state)
+        keep_good(start, where.state)
     except OSError as error:
         log.error("%s: %s; the rules run all the same", where.state, error.strerror)  # noqa: TRY400
     try:
-        asyncio.run(daemon.run(where, configuration, refused))
+        asyncio.run(daemon.run(where, start))
     except ExceptionGroup:
         log.exception("an unhandled error; outputs were brought to their state")
         return NO
