@@ -51,7 +51,7 @@ def test_the_examples_of_the_configuration_document_load_together(tmp_path: Path
 def test_every_yaml_example_says_its_file() -> None:
     text = (DOCS / "configuration.md").read_text()
 
-    assert text.count("```yaml") == len(examples(text)) == 3
+    assert text.count("```yaml") == len(examples(text)) == 4
 
 
 def test_the_configuration_document_holds_the_settings_of_the_site() -> None:
