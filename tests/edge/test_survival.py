@@ -65,6 +65,10 @@ rules:
   unasked:
     when: {before: {panic: active}, without: {door_back: opened}, within: 35s, blind: fire}
     do: [{incident: unasked}]
+  taking_stock:
+    when: {door_back: open}
+    if: site.mode != 'stock_take'
+    do: [{mode: stock_take, for: 35s}]
   answered:
     when: {panic: active, for: 5s}
     if: count('door_back', 'door.opened', '90s') >= 1
