@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
-from edge.config import devices_file, evacuation, files, safety, site_file, wiring
+from edge.config import addresses, devices_file, evacuation, files, safety, site_file, wiring
 from edge.config.devices_file import Entries
 from edge.config.model import Configuration, Configured
 from edge.config.secret_files import SecretFiles
@@ -48,6 +48,7 @@ def load(folder: Path, *, secrets_of: Path | None = None) -> Configuration:
         raise ConfigurationRefused(problems)  # what the rest names can't be known
     groups = wiring.groups(entries, context)
     wiring.check(entries, problems)
+    addresses.check(entries, site.http, problems)
     devices = _devices(entries, groups, problems)
     plan = evacuation.plan(site_node, entries, groups, context)
     site = dataclasses.replace(site, evacuation=plan)
