@@ -14,12 +14,14 @@ from rules.load_actions import known_mode
 from rules.load_expect import expectation
 from rules.load_scope import Scope
 from rules.load_timeline import happening
-from rules.model import Rule, TestCase
+from rules.model import Moment, Rule, TestCase
 from rules.problems import Problems, nearest_or_all
 
 KEYS = ("name", "with", "given", "timeline", "expect")
 GIVEN = ("now", "site", "vars", "mode", "modes", "states")
-WithVars = Callable[[tuple[str, ...], Mapping[str, ys.Node]], dict[str, Rule]]
+WithVars = Callable[
+    [tuple[str, ...], Mapping[str, ys.Node]], tuple[dict[str, Rule], tuple[Moment, ...]]
+]
 
 
 def case(
@@ -60,13 +62,14 @@ def case(
     given = found.items.get("given")
     over = given.items.get("vars") if isinstance(given, ys.Mapping) else None
     variant = {name: one for name, one in rules.items() if active.get(name) is not one}
+    moments: tuple[Moment, ...] = ()
     if isinstance(over, ys.Mapping):
-        others = with_vars(files, over.items)
+        others, moments = with_vars(files, over.items)
         variant |= {name: one for name, one in others.items() if name in rules}
     skipped = ""
     if resting is not None and (said.errors or _names(test, resting.id)):
         skipped = f"{resting.id} {resting.inactive}"
-    return dataclasses.replace(test, variant=variant, skipped=skipped)
+    return dataclasses.replace(test, variant=variant, moments=moments, skipped=skipped)
 
 
 def _saying(context: Context, problems: Problems) -> Context:

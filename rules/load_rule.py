@@ -64,7 +64,7 @@ def rule(name: str, node: ys.Mapping, scope: Scope) -> Rule | None:
         description=_description(node, scope),
         priority=priority,
         enabled=_choice(node, scope, "enabled", Literal["yes", "no", "shadow"], "yes"),
-        inactive=_inactive(node, scope),
+        inactive=inactive(node, scope),
         hash=_hash(node, scope),
     )
     if plain.inactive:
@@ -125,7 +125,7 @@ def _choice(node: ys.Mapping, scope: Scope, key: str, wanted: Any, default: str)
     return scope.convert(node.items[key], wanted) or default
 
 
-def _inactive(node: ys.Mapping, scope: Scope) -> str:
+def inactive(node: ys.Mapping, scope: Scope) -> str:
     """Return why the rule is inactive here, or an empty string."""
     if "requires" not in node.items:
         return ""

@@ -68,16 +68,17 @@ def _value(name: str, node: ys.Node, scope: Scope, given: ys.Node | None) -> ys.
         }
         for value in (default, given):
             if value is not None:
-                _fits(name, value, TYPES[kind], bounds, scope)
+                fits(name, value, TYPES[kind], bounds, scope)
     if given is None and default is None:
         hint = "give it a default:, or a value in vars: of site.yaml"
         scope.problems.error(found.mark, f"the variable {name!r} has no value", hint)
     return given or default
 
 
-def _fits(
+def fits(
     name: str, node: ys.Node, wanted: Any, bounds: Mapping[str, ys.Node], scope: Scope
 ) -> None:
+    """Say what keeps a value from being of the type `wanted` and within `min` and `max`."""
     value = convert(node, wanted, scope.context)
     if value is WRONG:
         return

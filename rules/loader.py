@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from drivers.priorities import Priority
 from rules import yaml_source as ys
 from rules.convert import Context
+from rules.from_template import made
 from rules.load_cases import case
 from rules.load_rule import rule
 from rules.load_scope import Scope
 from rules.load_vars import used, variables
 from rules.model import Moment, Rule, RuleSet, TestCase, World
 from rules.problems import Mark, Problems, nearest_or_all
+from rules.templates import Template, templates
 
 Source = tuple[str, ys.Node]
 """A file's name for messages, relative to the configuration's folder, and its document."""
@@ -24,7 +26,7 @@ RESERVED = frozenset({"site", "event", "evacuation", "person", "rest", "start", 
 """Words that say who ordered something, or name the site; no rule is called so."""
 
 _ID = re.compile(r"[a-z][a-z0-9_]*")
-_SECTIONS = ("vars", "rules", "tests")
+_SECTIONS = ("vars", "templates", "rules", "tests")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,6 +37,7 @@ class _File:
     root: ys.Mapping
     local: bool
     scope: Scope
+    templates: dict[str, Template] = field(default_factory=dict)
     rules: dict[str, Rule] = field(default_factory=dict)
     written: dict[str, ys.Mapping] = field(default_factory=dict)
 
@@ -58,10 +61,12 @@ def load_rules(
         for (name, node), is_local in pairs
         if (opened := _open(name, node, world, context, moments, local=is_local)) is not None
     ]
+    known = _templates(files, context.problems)
     for file in files:
-        _read(file)
+        _read(file, known)
     rules = _merged(files, context.problems)
-    tests = [test for file in files for test in _tests(file, files, rules, world, context)]
+    again = _Again(files=files, templates=known, world=world, context=context)
+    tests = [test for file in files for test in _tests(file, files, rules, again)]
     return RuleSet(rules=tuple(rules.values()), moments=tuple(moments.values()), tests=tuple(tests))
 
 
@@ -106,7 +111,20 @@ def _unused(root: ys.Mapping, problems: Problems) -> None:
                 problems.warning(mark, f"the variable {name!r} is not used", hint)
 
 
-def _read(file: _File) -> None:
+def _templates(files: Iterable[_File], problems: Problems) -> dict[str, Template]:
+    """Return the templates of all files by name."""
+    known: dict[str, Template] = {}
+    for file in files:
+        file.templates.update(templates(file.root, file.scope, file.name))
+        for name, one in file.templates.items():
+            first = known.setdefault(name, one)
+            if first is not one:
+                place = f"{first.mark.file}:{first.mark.line}"
+                problems.error(one.mark, f"the template {name!r} stands in {place} already")
+    return known
+
+
+def _read(file: _File, known: Mapping[str, Template]) -> None:
     """Read the rules of one file into it."""
     section = file.root.items.get("rules")
     if section is None or (isinstance(section, ys.Scalar) and section.null):
@@ -118,7 +136,7 @@ def _read(file: _File) -> None:
         if not _named(name, mark, file.scope.problems) or written is None:
             continue
         file.written[name] = written
-        one = rule(name, written, file.scope)
+        one = _rule(name, mark, written, file.scope, known)
         if one is not None:
             file.rules[name] = dataclasses.replace(one, mark=mark)
 
@@ -204,39 +222,11 @@ def _replaced(
 
 
 def _tests(
-    file: _File,
-    files: list[_File],
-    rules: Mapping[str, Rule],
-    world: World,
-    context: Context,
+    file: _File, files: list[_File], rules: Mapping[str, Rule], again: _Again
 ) -> list[TestCase]:
     section = file.root.items.get("tests")
     if section is None or (isinstance(section, ys.Scalar) and section.null):
         return []
-
-    def with_vars(names: tuple[str, ...], over: Mapping[str, ys.Node]) -> dict[str, Rule]:
-        """Return the rules of the files `names`, read with other variables."""
-        found: dict[str, Rule] = {}
-        played = [other for other in files if other.name in names]
-        known = {name for other in played for name in other.scope.context.variables}
-        for name, node in over.items():
-            if name not in known and not any(name in o.scope.context.refused for o in played):
-                file.scope.unknown(node.mark, "variable", name, known)
-        for other in files:
-            if other.name in names:
-                silent = dataclasses.replace(context, problems=Problems())
-                within = variables(other.root.items.get("vars"), world, silent, over)
-                scope = dataclasses.replace(other.scope, context=within, moments={})
-                for name, node in other.written.items():
-                    one = rule(name, node, scope)
-                    if one is not None:
-                        found[name] = dataclasses.replace(
-                            one, mark=other.root.keys.get(name, node.mark)
-                        )
-                for problem in silent.problems.errors:
-                    context.problems.error(problem.mark, problem.message, problem.hint)
-        return found
-
     by_file = {other.name: other.rules for other in files}
     found = []
     for item in file.scope.items(section):
@@ -247,8 +237,73 @@ def _tests(
             by_file=by_file,
             active=rules,
             local=file.local,
-            with_vars=with_vars,
+            with_vars=lambda names, over: again.rules(file, names, over),
         )
         if test is not None:
             found.append(test)
     return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Again:
+    """Reads rules anew with the variables that a test gives."""
+
+    files: list[_File]
+    templates: Mapping[str, Template]
+    world: World
+    context: Context
+
+    def rules(
+        self, asking: _File, names: tuple[str, ...], over: Mapping[str, ys.Node]
+    ) -> tuple[dict[str, Rule], tuple[Moment, ...]]:
+        """Return the rules of the files `names`, and their daily moments.
+
+        `asking` is the file with the test.
+        """
+        moments: dict[str, Moment] = {}
+        played = [file for file in self.files if file.name in names]
+        used = {self.templates[t].file for file in played for t in self._used(file)}
+        concerned = [file for file in self.files if file.name in (*names, *used)]
+        self._known(asking, concerned, over)
+        silent = dataclasses.replace(self.context, problems=Problems())
+        contexts = {
+            file.name: variables(file.root.items.get("vars"), self.world, silent, over)
+            for file in concerned
+        }
+        found: dict[str, Rule] = {}
+        for file in played:
+            scope = dataclasses.replace(file.scope, context=contexts[file.name], moments=moments)
+            for name, node in file.written.items():
+                mark = file.rules[name].mark if name in file.rules else node.mark
+                one = _rule(name, mark, node, scope, self.templates, lambda t: contexts[t.file])
+                if one is not None:
+                    found[name] = dataclasses.replace(one, mark=mark)
+        for problem in silent.problems.errors:
+            self.context.problems.error(problem.mark, problem.message, problem.hint)
+        return found, tuple(moments.values())
+
+    def _used(self, file: _File) -> set[str]:
+        """Return the templates that the rules of a file are made of."""
+        words = (node.items.get("template") for node in file.written.values())
+        return {w.text for w in words if isinstance(w, ys.Scalar) and w.text in self.templates}
+
+    @staticmethod
+    def _known(asking: _File, files: list[_File], over: Mapping[str, ys.Node]) -> None:
+        known = {name for file in files for name in file.scope.context.variables}
+        for name, node in over.items():
+            if name not in known and not any(name in f.scope.context.refused for f in files):
+                asking.scope.unknown(node.mark, "variable", name, known)
+
+
+def _rule(
+    name: str,
+    mark: Mark,
+    node: ys.Mapping,
+    scope: Scope,
+    known: Mapping[str, Template],
+    context_of: Callable[[Template], Context] = lambda template: template.context,
+) -> Rule | None:
+    """Return a rule, written out or made of a template."""
+    if "template" in node.keys:
+        return made(name, mark, node, scope, known, context_of)
+    return rule(name, node, scope)

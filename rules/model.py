@@ -280,6 +280,8 @@ class TestCase:
     variant: Mapping[str, Rule] = field(default_factory=dict)
     """By id, rules that stand for those of the RuleSet: loaded anew with the `vars` of `given`,
     or replaced in this store."""
+    moments: tuple[Moment, ...] = ()
+    """Daily moments of `variant`, beside those of the RuleSet."""
     skipped: str = ""
     """Why it can't be played here: one of its rules is inactive; empty when it can."""
     marks: tuple[Mark, ...] = ()

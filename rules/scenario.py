@@ -35,7 +35,8 @@ def play(case: TestCase, rules: RuleSet, world: World) -> list[str]:
     by_id = {rule.id: rule for rule in rules.rules} | dict(case.variant)
     chosen = [by_id[rule] for rule in case.rules if rule in by_id]
     began = _instant(case.given.get("now", NOON), world)
-    stage = Stage(chosen, rules.moments, world, began, case.given.get("states", {}))
+    moments = tuple({m.key: m for m in (*rules.moments, *case.moments)}.values())
+    stage = Stage(chosen, moments, world, began, case.given.get("states", {}))
     try:
         _tell(stage, case)
     except Endless:

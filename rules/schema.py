@@ -10,10 +10,12 @@ from drivers.commands import BY_KIND, SITE_COMMANDS, Command
 from drivers.priorities import Priority
 from drivers.settings import Seconds
 from rules.convert import required, words
+from rules.from_template import KEYS as MADE_KEYS
 from rules.load_cases import GIVEN
 from rules.load_daily import DAYS
 from rules.load_timeline import LINKS, WORDS
 from rules.load_vars import TYPES
+from rules.templates import TYPES as PARAMETER_TYPES
 
 Schema = dict[str, Any]
 
@@ -26,6 +28,7 @@ _DURATION: Schema = {
     "pattern": rf"^({_WITH_UNIT}|[A-Za-z_][A-Za-z0-9_]*)$",
     "description": "250ms, 5s, 2m, 1h, 30d; or !var NAME",
 }
+_VARIABLE: Schema = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}
 _AT: Schema = {"type": "string", "pattern": f"^{_WITH_UNIT}$"}
 _CONDITION: Schema = {
     "type": "string",
@@ -59,13 +62,19 @@ def schema_rules() -> Schema:
         **_object(
             {
                 "vars": {"type": "object", "additionalProperties": _ref("variable")},
-                "rules": {**by_id, "patternProperties": {_ID: _ref("rule")}},
+                "templates": {**by_id, "patternProperties": {_ID: _ref("template")}},
+                "rules": {
+                    **by_id,
+                    "patternProperties": {_ID: {"anyOf": [_ref("rule"), _ref("made")]}},
+                },
                 "tests": {"type": ["array", "null"], "items": _ref("case")},
             }
         ),
         "$defs": {
             "variable": _variable(),
+            "template": _template(),
             "rule": _rule(),
+            "made": _made(),
             "fact": _fact(),
             "trigger": {"anyOf": _triggers()},
             "step": {"anyOf": [_step(kind) for kind in BY_KIND.values()] + _site_steps()},
@@ -109,6 +118,36 @@ def _rule() -> Schema:
     return _object(described, "when", "do")
 
 
+def _template() -> Schema:
+    parameter = _object(
+        {
+            "type": {"enum": list(PARAMETER_TYPES)},
+            **dict.fromkeys(("default", "min", "max", "description"), _WORD),
+        },
+        "type",
+    )
+    kinds = {"anyOf": [{"enum": list(PARAMETER_TYPES)}, parameter]}
+    body = {key: {"description": of["description"]} for key, of in _rule()["properties"].items()}
+    text = "A rule in which $name stands for the parameter of that name."
+    keys = {
+        "description": _WORD,
+        "parameters": {"type": "object", "additionalProperties": kinds},
+        "rule": {**_object(body, "when", "do"), "description": text},
+    }
+    return _object(keys, "rule")
+
+
+def _made() -> Schema:
+    of_rule = _rule()["properties"]
+    given = {"type": "object", "additionalProperties": _WORD, "description": "Its parameters."}
+    own: Schema = {
+        "template": {**_WORD, "description": "The template that the rule is made of."},
+        "with": given,
+    }
+    own |= {key: of_rule[key] for key in MADE_KEYS if key in of_rule}
+    return _object(own, "template")
+
+
 def _fact() -> Schema:
     own: Schema = {"for": _DURATION, "while": _CONDITION, "across": {"const": "group"}}
     text = "<device or group>: <signal or state>, and fields of the signal"
@@ -121,7 +160,8 @@ def _triggers() -> list[Schema]:
     window = {"within": _DURATION, "by": _WORD}
     blind = {"blind": {"enum": ["skip", "fire"]}}
     absence = {"without": facts, **window, **blind}
-    count = {"count": {"type": "integer", "minimum": 2}, "of": facts, **window}
+    several_times = {"anyOf": [{"type": "integer", "minimum": 2}, _VARIABLE]}
+    count: Schema = {"count": several_times, "of": facts, **window}
     text = f"{', '.join(DAYS)}, or a range: mon-sat"
     days = {**_NAMES, "description": text}
     return [
@@ -161,12 +201,18 @@ def _type(hint: Any) -> Schema:
 
 
 def _site_steps() -> list[Schema]:
-    return [_object({word: _WORD}, word) for word in SITE_COMMANDS]
+    return [_object({word: _WORD, **_beside(word)}, word) for word in SITE_COMMANDS]
+
+
+def _beside(word: str) -> Schema:
+    """Return the parameters that a command to the site takes beside its word."""
+    return {"for": _DURATION} if "duration" in words(SITE_COMMANDS[word]) else {}
 
 
 def _case() -> Schema:
     states = {"type": "object", "additionalProperties": _WORD}
     given: Schema = dict.fromkeys(GIVEN, _WORD)
+    given["modes"] = _NAMES
     given |= {"site": states, "vars": states}
     given["states"] = {"type": "object", "additionalProperties": states}
     keys = {
@@ -182,7 +228,9 @@ def _case() -> Schema:
 def _happenings() -> list[Schema]:
     doings = {**dict.fromkeys((*LINKS, *WORDS), _WORD), "restart": _DURATION}
     said = _object({"at": _AT}, "at", minProperties=2, additionalProperties=_WORD)
-    return [_object({"at": _AT, word: of}, "at", word) for word, of in doings.items()] + [said]
+    mode = _object({"at": _AT, "mode": _WORD, "for": _DURATION}, "at", "mode")
+    found = [_object({"at": _AT, word: of}, "at", word) for word, of in doings.items()]
+    return [*found, mode, said]
 
 
 def _expectations() -> list[Schema]:
@@ -192,5 +240,7 @@ def _expectations() -> list[Schema]:
         _object({**by, word: _WORD, **_parameters(kind)[0]}, "at", word)
         for word, kind in BY_KIND.items()
     ]
-    found += [_object({**by, word: _WORD}, "at", word) for word in (*SITE_COMMANDS, "ends")]
+    for word in SITE_COMMANDS:
+        found.append(_object({**by, word: _WORD, **_beside(word)}, "at", word))
+    found.append(_object({**by, "ends": _WORD}, "at", "ends"))
     return [*found, _object({"at": _AT, "not_fired": quiet}, "not_fired")]

@@ -97,7 +97,12 @@ def test_the_rules_of_the_examples_are_valid(path: Path) -> None:
 
 GOOD = """
 vars: {after: {type: duration, default: 2m, max: 10m}}
+templates:
+  propped:
+    parameters: {door: device, limit: {type: duration, default: 2m}}
+    rule: {when: {$door: open, for: $limit}, do: [{sound: siren_front, for: $limit}]}
 rules:
+  back: {template: propped, with: {door: door_back, limit: 5m}, enabled: shadow}
   a:
     when:
       - {gates: eas.alarm, direction: [out, unknown], across: group}
@@ -113,10 +118,12 @@ rules:
       - {incident: gate}
     escalate: [{after: 60s, do: {send: pager_manager, text: hello}}]
     enabled: yes
+    quiet: {for: 30s, at_most: 10m}
+  b: {when: {count: !var often, of: {gates: eas.alarm}, within: 5m}, do: {mode: x, for: 2h}}
 tests:
   - name: t
     given: {now: "2026-11-20T12:00:00", site: {open: yes}, states: {door_front: {contact: open}}}
-    timeline: [{at: 0s, eas_front: eas.alarm, aisle: 1}, {at: 1m, restart: 3h}, {at: 2m, down: x}]
+    timeline: [{at: 0s, eas_front: eas.alarm, aisle: 1}, {at: 1m, restart: 3h}, {at: 2m, down: x}, {at: 0s, mode: x, for: 1h}]
     expect: [{at: 0s, rule: a, sound: siren_front, for: 10s}, {not_fired: {rule: a, because: x}}]
 """
 
@@ -140,10 +147,16 @@ def test_every_construct_is_valid() -> None:
         ("{incident: gate}", "{incident: gate, to: x}"),
         ("{incident: gate}", "{insident: gate}"),
         ("enabled: yes", "enabled: maybe"),
+        ("quiet: {for: 30s, at_most: 10m}", "quiet: {at_most: 10m}"),
+        ("{mode: x, for: 2h}", "{mode: x, until: 2h}"),
+        ("template: propped, with:", "template: propped, where:"),
+        ("template: propped, with:", "with:"),
+        ("rule: {when: {$door", "rules: {when: {$door"),
+        ("door: device", "door: devise"),
         ("name: t", "title: t"),
         ("{at: 1m, restart: 3h}", "{at: 1m}"),
         ("at: 0s, rule", "rule"),
-        ("sound: siren_front", "sond: siren_front"),
+        ("rule: a, sound: siren_front", "rule: a, sond: siren_front"),
         ("{rule: a, because: x}", "{because: x}"),
     ],
 )
