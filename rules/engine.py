@@ -20,12 +20,16 @@ from rules.model import Decision, Ended, Rule, World
 from rules.rule_leases import restored_leases
 from rules.states import OVERTAKEN, Change, States
 from rules.trace import Why
-from rules.trigger_facts import Cell, Context
+from rules.trigger_facts import Cell, Context, Machine
 from rules.triggers import facts_of
 
 ACKNOWLEDGED = "incident.acknowledged"
 VERSION = 2
 """Of what `save` returns; another is not read."""
+
+Touched = tuple[Machine, list[Cell]]
+"""A trigger at work, and those of its cells that have to look at an event."""
+NO_CELLS: list[Touched] = []
 
 
 class Engine:
@@ -42,24 +46,26 @@ class Engine:
         self._context = Context(self.states, self._deadlines)
         self._runs = {r.id: RuleRun(r, world, self._context) for r in active}
         self._tick = float("-inf")
-        self._signals: dict[tuple[str, str], list[Cell]] = defaultdict(list)
+        self._signals: dict[tuple[str, str], list[Touched]] = {}
         self._pairs: dict[tuple[str, str], list[Cell]] = defaultdict(list)
         self._acknowledging: dict[str, list[RuleRun]] = defaultdict(list)
         self._index()
 
     def _index(self) -> None:
         order = 0
+        signals: dict[tuple[str, str], list[Cell]] = defaultdict(list)
         for run in self._runs.values():
             for cell in run.cells:
                 order += 1
                 cell.order = order
                 for key in dict.fromkeys(cell.signals()):
-                    self._signals[key].append(cell)
+                    signals[key].append(cell)
                 for key in dict.fromkeys(cell.pairs()):
                     self._pairs[key].append(cell)
             if run.rule.escalate:
                 for name in run.incidents:
                     self._acknowledging[name].append(run)
+        self._signals.update((key, _by_machine(cells)) for key, cells in signals.items())
 
     @property
     def tick(self) -> float:
@@ -96,10 +102,13 @@ class Engine:
         self._tick = max(self._tick, event.tick)
         self._context.arrivals += 1
         changes = self.states.apply(event)
-        cells = self._touched(event, changes)
         decisions: list[Decision] = []
-        for machine, some in groupby(cells, key=lambda cell: cell.machine):
-            seen = [(c.role, o) for c in some for o in c.see(event, changes)]
+        for machine, cells in self._touched(event, changes):
+            if len(cells) == 1:
+                cell = cells[0]
+                seen = [(cell.role, o) for o in cell.see(event, changes)]
+            else:
+                seen = [(c.role, o) for c in cells for o in c.see(event, changes)]
             if seen:
                 decisions += machine.report(machine.step(seen))
         if self._context.missed:
@@ -110,13 +119,17 @@ class Engine:
                 run.acknowledged(event.tick)
         return decisions
 
-    def _touched(self, event: Event, changes: list[Change]) -> list[Cell]:
-        cells = list(self._signals.get((event.device, event.kind), ()))
-        for change in changes:
-            cells += self._pairs.get((change.device, change.state), ())
-        if len(cells) < 2:
-            return cells
-        return sorted(set(cells), key=lambda cell: cell.order)
+    def _touched(self, event: Event, changes: list[Change]) -> list[Touched]:
+        """Return the cells that have to look, by machine, in rule order."""
+        touched = self._signals.get((event.device, event.kind), NO_CELLS)
+        if not changes:
+            return touched
+        more = [c for one in changes for c in self._pairs.get((one.device, one.state), ())]
+        if not more:
+            return touched
+        cells = {cell.order: cell for _, some in touched for cell in some}
+        cells.update((cell.order, cell) for cell in more)
+        return _by_machine(cells[order] for order in sorted(cells))
 
     def advance(self, tick: float) -> list[Decision]:
         """Return what the passing of time alone leads to, in the order of deadlines."""
@@ -272,6 +285,11 @@ class Engine:
         self._deadlines.postpone((d for d in overdue if self._runs[d.rule].postpones(d)), tick)
         self._tick = max(self._tick, tick)
         return decisions
+
+
+def _by_machine(cells: Iterable[Cell]) -> list[Touched]:
+    """Put the cells of one machine together; they are next to each other."""
+    return [(machine, list(some)) for machine, some in groupby(cells, lambda c: c.machine)]
 
 
 def _active(rules: Iterable[Rule]) -> list[Rule]:

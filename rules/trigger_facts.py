@@ -87,6 +87,8 @@ def matches(fact: Fact, event: Event) -> bool:
     A test event matches only a fact that asks for `test`.
     """
     fields = event.fields
+    if not fields and not fact.fields:
+        return True
     if fields.get("test") is True and "test" not in fact.fields:
         return False
     for name, accepted in fact.fields.items():
@@ -122,12 +124,15 @@ class Cell:
         return [(m, state) for m in self.fact.members] if state else []
 
     def see(self, event: Event, changes: Iterable[Change]) -> list[Occurrence]:
-        """Return the occurrences that this event brings, now."""
+        """Return the occurrences that this event brings, now.
+
+        A cell looks only at what its `signals` and `pairs` name.
+        """
         fact = self.fact
+        if fact.signal is not None:  # the engine has looked at device and signal
+            return [self.occurrence(event)] if matches(fact, event) else []
         if event.device not in fact.members or not matches(fact, event):
             return []
-        if fact.signal is not None:
-            return [self.occurrence(event)] if event.kind == fact.signal else []
         for change in changes:
             if change.state == fact.state and change.enters and change.after == fact.value:
                 others = (m for m in fact.members if m != event.device)

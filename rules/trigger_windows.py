@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
@@ -70,6 +70,7 @@ class Entry:
 
 
 ORDER = attrgetter("order")
+NOTHING: list[Completion] = []
 
 
 class Kept:
@@ -174,6 +175,15 @@ class WindowMachine:
         self.near = NearMisses(self, number)
 
     def step(self, seen: list[tuple[int, Occurrence]]) -> list[Completion]:
+        if len(seen) == 1:
+            role, occurrence = seen[0]
+            event, order = occurrence.event, occurrence.order
+            found = self.correlation.key(self._group_of(role, event), event)
+            if found is None:
+                return NOTHING
+            entry = self.kept.find(found[0], order) or Entry(order, occurrence)
+            self.kept.add(found[0], role, entry)
+            return self._look(found[0], entry, [role])
         new: dict[tuple[Key, tuple[float, int]], tuple[Entry, list[int]]] = {}
         for role, occurrence in seen:
             event, order = occurrence.event, occurrence.order
@@ -181,26 +191,34 @@ class WindowMachine:
             if found is None:
                 continue
             key = found[0]
-            place = (key, order)
-            known = new.get(place)
+            known = new.get((key, order))
             if known is None:
                 entry = self.kept.find(key, order) or Entry(order, occurrence)
-                known = new[place] = (entry, [])
+                known = new[key, order] = (entry, [])
             known[1].append(role)
             self.kept.add(key, role, known[0])
-        done = []
-        for (key, _), (entry, roles) in new.items():
-            for one in self._keys(key):
-                some = list(self._completions(one, entry))
-                done += some
-                if self.near is not None:
-                    self.near.look(one, entry, roles, some)
-        if len(done) > 1:
-            done.sort(key=ORDER)
-        return done
+        done = [d for (key, _), (e, roles) in new.items() for d in self._look(key, e, roles)]
+        return sorted(done, key=ORDER)
 
-    def _completions(self, key: Key, entry: Entry) -> Iterator[Completion]:
-        """Yield what `entry` completes for `key`, at itself or at later entries."""
+    def _look(self, key: Key, entry: Entry, roles: list[int]) -> list[Completion]:
+        """Return what a new entry completes, itself or later, in order; note near misses."""
+        if key is not None or self.correlation.group is None:
+            done = self._completions(key, entry)
+            if self.near is not None:
+                self.near.look(key, entry, roles, done)
+            return done
+        # What belongs to no member of the group counts for every member.
+        found: list[Completion] = []
+        for one in [k for k in self.kept.by_key if k is not None]:
+            done = self._completions(one, entry)
+            if self.near is not None:
+                self.near.look(one, entry, roles, done)
+            found += done
+        return sorted(found, key=ORDER)
+
+    def _completions(self, key: Key, entry: Entry) -> list[Completion]:
+        """Return what `entry` completes for `key`, at itself or at later entries, in order."""
+        done = []
         for completing in self._candidates(key, entry):
             if key in completing.fired:
                 continue
@@ -209,15 +227,18 @@ class WindowMachine:
                 continue
             completing.fired.add(key)
             o = completing.occurrence
-            yield Completion(
-                o.tick,
-                o.number,
-                o.event,
-                o.member or self.member(key),
-                o.late,
-                facts=tuple(e.occurrence.event for e in facts[-TOLD:]),
-                wanted=self.within,
+            done.append(
+                Completion(
+                    o.tick,
+                    o.number,
+                    o.event,
+                    o.member or self.member(key),
+                    o.late,
+                    facts=tuple(e.occurrence.event for e in facts[-TOLD:]),
+                    wanted=self.within,
+                )
             )
+        return done
 
     def _group_of(self, role: int, event: Event) -> str | None:
         for fact in self.steps[role]:
@@ -228,12 +249,6 @@ class WindowMachine:
     def member(self, key: Key) -> str:
         """Return for whom a window of `key` fires."""
         return key or "" if self.correlation.group is not None else ""
-
-    def _keys(self, key: Key) -> list[Key]:
-        """Return the keys whose windows an entry of `key` belongs to."""
-        if key is None and self.correlation.group is not None:
-            return [k for k in self.kept.by_key if k is not None]
-        return [key]
 
     def _candidates(self, key: Key, entry: Entry) -> list[Entry]:
         """Return the entries that `entry` may complete, itself or later ones, in order."""
