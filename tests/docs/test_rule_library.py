@@ -1,0 +1,135 @@
+"""The library of rules is whole: each rule described, explained, listed, and tested both ways."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge.config.load import load
+from edge.config.model import Configuration
+from rules.model import Absence, Count, Fact, Rule, Sequence, TestCase
+from rules.scenario import play
+
+ROOT = Path(__file__).parents[2]
+LIBRARY = ROOT / "examples" / "rules"
+PAGE = (LIBRARY / "README.md").read_text()
+FILES = {f"rules/{path.name}": path.read_text() for path in (LIBRARY / "rules").glob("*.yaml")}
+
+
+@pytest.fixture(scope="module")
+def library() -> Configuration:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CREDENTIALS_DIRECTORY", str(ROOT / "examples" / "credentials"))
+        return load(LIBRARY)
+
+
+def test_it_loads_without_a_warning_and_every_rule_is_active(library: Configuration) -> None:
+    assert str(library.problems) == ""
+    assert {rule.id: rule.inactive for rule in library.rules.rules if rule.inactive} == {}
+
+
+def test_every_test_passes_and_none_is_left_out(library: Configuration) -> None:
+    failed = {
+        case.name: failures or case.skipped
+        for case in library.rules.tests
+        if (failures := play(case, library.rules, library.world)) or case.skipped
+    }
+
+    assert failed == {}
+
+
+def test_each_rule_stands_in_the_table_below_its_file_and_each_row_is_a_rule(
+    library: Configuration,
+) -> None:
+    listed: dict[str, str] = {}
+    file = ""
+    for line in PAGE.partition("## The rules")[2].splitlines():
+        if heading := re.match(r"\| \*\*\[\S+\]\((\S+)\)\*\*", line):
+            file = heading[1]
+        elif row := re.match(r"\| `(\w+)` \|", line):
+            assert row[1] not in listed
+            listed[row[1]] = file
+
+    assert listed == {rule.id: rule.mark.file for rule in library.rules.rules}
+
+
+def facts(rule: Rule) -> Iterator[Fact]:
+    """Return every fact that the rule listens for in `when`."""
+    for trigger in rule.when:
+        match trigger:
+            case Fact():
+                yield trigger
+            case Sequence():
+                yield from (fact for step in trigger.facts for fact in step)
+            case Count():
+                yield from trigger.of
+            case Absence():
+                yield from (*trigger.fact, *trigger.without)
+
+
+def concerns(case: TestCase, rule: Rule) -> bool:
+    """Return whether a device that the rule listens to says or is something in the test."""
+    heard = {member for fact in facts(rule) for member in fact.members}
+    happens = {word for e in case.timeline for word in (*e, e.get("down"), e.get("up"))}
+    return bool(heard & (happens | case.given.get("states", {}).keys()))
+
+
+def test_each_rule_has_three_tests_and_one_in_which_it_stays_quiet(library: Configuration) -> None:
+    poor = {}
+    for rule in library.rules.rules:
+        cases = [c for c in library.rules.tests if rule.id in c.rules and concerns(c, rule)]
+        fires = [c for c in cases if any(entry.get("rule") == rule.id for entry in c.expect)]
+        if not fires or len(fires) == len(cases) or len(cases) < 3:
+            poor[rule.id] = [case.name for case in cases]
+
+    assert poor == {}
+
+
+def test_each_rule_says_what_it_is_and_why_above_it(library: Configuration) -> None:
+    bare = []
+    for rule in library.rules.rules:
+        above = re.search(rf"^((?:  #[^\n]*\n)+)  {rule.id}:$", FILES[rule.mark.file], re.M)
+        if not rule.description or above is None:
+            bare.append(rule.id)
+
+    assert bare == []
+
+
+def test_each_variable_has_bounds_and_stands_in_the_table(library: Configuration) -> None:
+    declared = [
+        (name, body)
+        for text in FILES.values()
+        for name, body in re.findall(
+            r"^  (\w+):((?: \{[^\n]*|\n(?:    [^\n]*\n)+))", text.partition("\nrules:")[0], re.M
+        )
+    ]
+
+    assert declared
+    assert [name for name, body in declared if not ("min:" in body and "max:" in body)] == []
+    assert [name for name, _ in declared if f"`{name}`" not in PAGE] == []
+
+
+def test_the_rules_name_no_device_of_the_store(library: Configuration) -> None:
+    devices = set(library.world.devices) - {"site"}
+    named = {
+        (file, word)
+        for file, text in FILES.items()
+        for line in text.partition("\ntests:\n")[0].splitlines()
+        for word in re.findall(r"\w+", line.partition("#")[0])
+        if word in devices and not line.lstrip().startswith("description:")
+    }
+
+    assert named == set()
+
+
+def test_every_group_that_the_rules_name_stands_in_the_table(library: Configuration) -> None:
+    table = PAGE.partition("| group |")[2].partition("\n\n")[0]
+    used = {
+        word
+        for text in FILES.values()
+        for word in re.findall(r"\w+", text.partition("\ntests:\n")[0])
+        if word in library.world.groups
+    }
+
+    assert {group for group in used if f"`{group}`" not in table} == set()
