@@ -55,6 +55,10 @@ class Inbox:
             freed.set()
         return event
 
+    def waiting(self) -> list[Event]:
+        """Return what waits, the most urgent first; it stays."""
+        return [event for _, _, event in sorted(self._heap, key=lambda one: one[:2])]
+
     def oldest_tick(self) -> float | None:
         """Return the earliest tick of all that waits, or None."""
         while self._ticks and self._taken[self._ticks[0]]:

@@ -15,13 +15,21 @@ from buffer.record import Kind, Record
 from buffer.storage import JournalError
 from buffer.writer import Writer
 from drivers.event import SITE, Event
+from drivers.priorities import Priority
+from drivers.signals import StateKnown
 from edge.clock import LastRecord
-from edge.decide import Decider
+from edge.decide import LATCH, PERSON, Decider
 from edge.encode import body_of, event_of
+from edge.inbox import Inbox
 from edge.turn import Word
+from rules.engine import ACKNOWLEDGED
+from rules.modes import REQUESTED as MODE
 
 REPLAYED = frozenset({Kind.EVENT, Kind.OUTCOME, Kind.GAP})
-LATCH_SAYS = "evacuation."
+OF_THE_MOMENT = ("evacuation.", "uplink.", "clock.", "daemon.", "config.", "journal.", "buffer.")
+"""What the site says of itself, and each start says anew as it is then."""
+ASKED = frozenset({PERSON, LATCH, MODE, ACKNOWLEDGED, StateKnown.kind})
+"""What people wait for an answer to, and what each start asks for."""
 NEWEST = 100
 """Records looked into for the time of the last one."""
 log = logging.getLogger(__name__)
@@ -97,20 +105,38 @@ def replay(past: Past, decider: Decider) -> list[Word]:
     starts all the same, with the latch as it is known and the rules afresh.
     """
     try:
+        unsaid: list[Word] = []
         if past.state is not None and "decider" in past.state:
             decider.restore(past.state["decider"])
-        return _play(past.steps, decider)
+            unsaid = [_word(saved) for saved in past.state.get("unsaid", ())]
+        return _play(past.steps, decider, unsaid)
     except Exception:
         log.exception("the saved state can't be used; the rules begin afresh")
         decider.begin_afresh()
         return []
 
 
-def _play(steps: Sequence[Event | float], decider: Decider) -> list[Word]:
+def about_to_say(inbox: Inbox) -> list[dict[str, Any]]:
+    """Return what the site says and nobody has handled yet as JSON values, for a snapshot.
+
+    It follows from what was handled before the snapshot, which no replay goes back to.
+    """
+    return [
+        {"kind": e.kind, "priority": e.priority.name, "fields": e.fields, "sets": e.sets}
+        for e in inbox.waiting()
+        if e.device == SITE and e.kind not in ASKED and not e.kind.startswith(OF_THE_MOMENT)
+    ]
+
+
+def _word(saved: Mapping[str, Any]) -> Word:
+    priority = Priority[saved["priority"]]
+    return Word(kind=saved["kind"], priority=priority, fields=saved["fields"], sets=saved["sets"])
+
+
+def _play(steps: Sequence[Event | float], decider: Decider, unsaid: list[Word]) -> list[Word]:
     """Feed the steps. Time goes on only as far as it had gone then: to the oldest still waiting."""
     oldest = list(accumulate((_tick(step) for step in reversed(steps)), min))[::-1]
     stamp: Event | None = None
-    unsaid: list[Word] = []
     for step, tick in zip(steps, oldest, strict=True):
         stamp = step if isinstance(step, Event) else stamp
         if stamp is not None:
@@ -118,7 +144,7 @@ def _play(steps: Sequence[Event | float], decider: Decider) -> list[Word]:
         if isinstance(step, Event):
             _heard(step, unsaid)
             unsaid += decider.feed(step).said
-    return [word for word in unsaid if not word.kind.startswith(LATCH_SAYS)]
+    return [word for word in unsaid if not word.kind.startswith(OF_THE_MOMENT)]
 
 
 def _heard(event: Event, unsaid: list[Word]) -> None:

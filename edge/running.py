@@ -12,7 +12,7 @@ from drivers.event import SITE
 from drivers.priorities import Priority
 from drivers.signals import UNKNOWN
 from edge.assembly import Parts
-from edge.past import Past
+from edge.past import Past, about_to_say
 from edge.requests import Changing
 from edge.serving import serving
 from edge.speaker import say_of
@@ -79,6 +79,7 @@ def snapshot(parts: Parts) -> None:
         "decider": parts.decider.save(),
         "diary": parts.diary.save(),
         "offset": parts.clock.offset,
+        "unsaid": about_to_say(parts.inbox),
     }
     stamp = parts.speaker.stamp(SITE, "snapshot", Priority.operations, {}, {})
     parts.writer.keep(parts.pipeline.encoder.snapshot(stamp, state))
@@ -150,6 +151,7 @@ async def _snapshots(parts: Parts) -> None:
     while True:
         await asyncio.sleep(SNAPSHOT_EVERY)
         if parts.metrics.handled != before:
+            await parts.pipeline.rest()  # a snapshot cuts no turn in two
             before = parts.metrics.handled
             snapshot(parts)
 

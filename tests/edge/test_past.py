@@ -23,7 +23,7 @@ from edge.config.model import Configuration
 from edge.decide import Decider
 from edge.encode import Encoder
 from edge.inbox import Inbox
-from edge.past import Past, read, replay
+from edge.past import Past, about_to_say, read, replay
 from tests.edge.shop import BEGAN, asked, ordered, said, shop
 
 ENCODER = Encoder("storewarden", "shop", "abcdef012345")
@@ -216,3 +216,19 @@ def test_what_the_site_was_about_to_say_at_a_kill_is_said_after_it() -> None:
 def test_the_latch_is_told_of_by_its_own_state() -> None:
     fire = said(1, "fire_main", "fire.alarm")
     assert replay(Past(steps=(fire,)), Decider(configuration())) == []
+
+
+def test_what_waits_to_be_said_at_a_snapshot_is_said_after_a_kill() -> None:
+    inbox = Inbox()
+    for event in (
+        said(1, "site", "incident.opened", name="gate_activation", rule="gate_alarm"),
+        said(1, "site", "uplink.connected"),
+        said(1, "eas_front", "eas.alarm"),
+        ordered(1, "siren_front", "sound"),
+    ):
+        inbox.put(event)
+    state = as_json({"decider": Decider(configuration()).save(), "unsaid": about_to_say(inbox)})
+    (word,) = replay(Past(state=state), Decider(configuration()))
+    assert (word.kind, word.fields["name"]) == ("incident.opened", "gate_activation")
+    told = said(2, "site", "incident.opened", **word.fields)
+    assert replay(Past(state=state, steps=(told,)), Decider(configuration())) == []
