@@ -22,6 +22,8 @@ from edge.turn import Turn
 from edge.version import VERSION
 from rules.engine import ACKNOWLEDGED
 from rules.model import Rule
+from rules.modes import REQUESTED
+from rules.problems import nearest_or_all
 
 MOVING_WITHIN = 5.0
 """Seconds since the last turn of the pipeline in which it counts as moving."""
@@ -83,6 +85,7 @@ class Desk:
             "clock": "trusted" if parts.speaker.trusted else "untrusted",
             "open": states.value(SITE, "open"),
             "evacuation": states.value(SITE, "evacuation"),
+            "mode": parts.decider.modes.shown(parts.clock.tick()),
             "devices_down": [d for d in parts.drivers if states.value(d, "link") != "up"],
             "events": parts.metrics.handled,
             "fired": parts.metrics.firings,
@@ -227,6 +230,27 @@ class Desk:
         if turn.answer:
             raise Refused(turn.answer)
         return {"evacuation": action}
+
+    async def mode(self, request: Request) -> dict[str, Any]:
+        """Show, set or end the site's mode, as a person."""
+        action, modes = request.get("action", "show"), self._parts.decider.modes
+        if action not in {"show", "set", "end"}:
+            raise Misused("a mode can be shown, set or ended")
+        if action != "show":
+            fields: dict[str, Any] = {"action": action}
+            if action == "set":
+                name = str(request.get("mode"))
+                if name not in modes.longest:
+                    hint = nearest_or_all(name, modes.longest)
+                    raise Misused(f"this site has no mode {name!r}; {hint}")
+                fields["mode"] = name
+                if request.get("for") is not None:
+                    fields["for"] = _seconds(request["for"])
+            fields |= {"by": _by(request), "reason": _reason(request)}
+            turn = await self._asked(REQUESTED, fields, Priority.operations)
+            if turn.answer:
+                raise Refused(turn.answer)
+        return modes.shown(self._parts.clock.tick())
 
     async def acknowledge(self, request: Request) -> dict[str, Any]:
         """Say as a person that an incident is looked after: its escalations stop."""

@@ -32,6 +32,7 @@ async def serving(parts: Parts, changes: Changing | None = None) -> None:
         "order": desk.order,
         "evacuate": desk.evacuate,
         "acknowledge": desk.acknowledge,
+        "mode": desk.mode,
         "apply": desk.apply,
         "watch": desk.watch,
     }

@@ -50,6 +50,8 @@ def asked(request: dict[str, Any]) -> Any:
 
 
 def act_status(chosen: argparse.Namespace) -> int:
+    from edge.cli.mode import spelt
+
     status = asked({"do": "status"})
     if chosen.json:
         words.print_json(status)
@@ -63,6 +65,7 @@ def act_status(chosen: argparse.Namespace) -> int:
         ("up for", f"{status['up_for']:.0f} s"),
         ("clock", f"{status['time']} ({status['clock']})"),
         ("evacuation", "ON" if status["evacuation"] == "yes" else "off"),
+        ("mode", spelt(status["mode"])),
         ("devices down", down),
         ("rules", f"{status['rules']} ({inactive} inactive here)"),
         ("orders in force", str(len(status["orders"]))),

@@ -18,6 +18,7 @@ GROUPS = (
     "demo",
     "ask",
     "orders",
+    "mode",
     "safe_state",
     "journal",
     "simulate",

@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
         "--priority", choices=("operations", "security"), default="operations", help="how urgent"
     )
     words.json_option(order)
-    _person(order)
+    person(order)
 
     evacuate = words.command(
         commands,
@@ -45,7 +45,7 @@ def add(commands: Any) -> None:
         help="end it although this panel is in alarm or unknown",
     )
     words.json_option(evacuate)
-    _person(evacuate)
+    person(evacuate)
 
     example = "storewarden incident ack gate_activation --reason 'seen on camera'"
     incident = words.command(commands, "incident", "look after incidents", _none, example)
@@ -55,19 +55,21 @@ def add(commands: Any) -> None:
     )
     ack.add_argument("name", metavar="NAME")
     words.json_option(ack)
-    _person(ack)
+    person(ack)
 
 
 def _none(_chosen: argparse.Namespace) -> int:
     return NO
 
 
-def _person(to: argparse.ArgumentParser) -> None:
+def person(to: argparse.ArgumentParser) -> None:
+    """Add --reason, which must be given, and --by."""
     to.add_argument("--reason", required=True, metavar="R", help="why; it is journaled")
     to.add_argument("--by", default=None, metavar="NAME", help="who; default: the login name")
 
 
-def _who(chosen: argparse.Namespace) -> str:
+def who(chosen: argparse.Namespace) -> str:
+    """Return the name after --by, else that of who is logged in."""
     if chosen.by:
         return str(chosen.by)
     try:
@@ -86,7 +88,7 @@ def act_order(chosen: argparse.Namespace) -> int:
         "for": _lasts(chosen),
         "priority": chosen.priority,
         "reason": chosen.reason,
-        "by": _who(chosen),
+        "by": who(chosen),
     }
     told = asked(request)
     if chosen.json:
@@ -137,7 +139,7 @@ def act_evacuate(chosen: argparse.Namespace) -> int:
         "do": "evacuate",
         "action": chosen.action,
         "reason": chosen.reason,
-        "by": _who(chosen),
+        "by": who(chosen),
         "despite": chosen.despite,
     }
     told = asked(request)
@@ -154,7 +156,7 @@ def act_incident(chosen: argparse.Namespace) -> int:
         "do": "acknowledge",
         "name": chosen.name,
         "reason": chosen.reason,
-        "by": _who(chosen),
+        "by": who(chosen),
     }
     told = asked(request)
     if chosen.json:

@@ -60,6 +60,7 @@ SAID = {
     "evacuation.ended": "the evacuation is over",
     "incident.opened": "incident",
     "mode.changed": "mode",
+    "mode.refused": "no rule changes the mode that a person has set",
     "clock.untrusted": "the clock can't be trusted",
     "clock.trusted": "the clock can be trusted",
     "clock.stepped": "the clock was set",

@@ -111,7 +111,7 @@ def test_the_health_pages_answer(seen: Seen) -> None:
 
 
 def test_the_control_socket_answers_what_the_page_names(seen: Seen) -> None:
-    assert set(seen.answers) == {"status", "devices", "rules"}
+    assert set(seen.answers) == {"status", "devices", "rules", "mode"}
     assert all(seen.answers.values())
 
 

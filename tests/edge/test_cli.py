@@ -19,7 +19,7 @@ from edge.cli.main import main, parser
 from edge.encode import Encoder
 from tests.edge.shop import RULES_YAML, SITE_YAML, said, written
 
-COMMANDS = """run check rules demo status devices tail order evacuate incident journal safe-state
+COMMANDS = """run check rules demo status devices tail order evacuate incident mode journal safe-state
 simulate schema completion"""
 TESTED = """tests:
   - name: the siren sounds
@@ -111,6 +111,8 @@ def test_everything_that_reads_a_configuration_takes_config() -> None:
         ("order siren sound --for 0s --reason r", "'0s' is no time at all"),
         ("order siren sound --priority life_safety --reason r", "invalid choice: 'life_safety'"),
         ("evacuate stop --reason r", "invalid choice: 'stop'"),
+        ("mode set stock_take", "required: --reason"),
+        ("mode set stock_take --for 2 --reason r", "did you mean 2s?"),
         ("tail --count 0", "'0' is not a number from 1 on"),
         ("journal tail --count x", "'x' is not a number from 1 on"),
         ("simulate toaster", "unknown type 'toaster'; known: beacon"),
