@@ -33,7 +33,12 @@ def inactive(rules: RuleSet, problems: Problems) -> None:
 
 
 def covers(test: TestCase, rules: RuleSet, world: World) -> Iterator[str]:
-    """Return the rules that a test expects something of, or expects not to fire."""
+    """Return the rules that a test expects something of, or expects not to fire.
+
+    A file that is tested at another site is taken to be tested there.
+    """
+    if test.elsewhere:
+        yield from test.rules
     for entry in test.expect:
         quiet = entry.get("not_fired")
         if quiet is not None:

@@ -72,6 +72,22 @@ def case(
     return dataclasses.replace(test, variant=variant, moments=moments, skipped=skipped)
 
 
+def left_out(node: ys.Node, file: str, rules: Mapping[str, Rule], site: str) -> TestCase:
+    """Return a test of a file that is tested at another site, unread: its devices are there."""
+    name = node.items.get("name") if isinstance(node, ys.Mapping) else None
+    return TestCase(
+        name=name.text if isinstance(name, ys.Scalar) else "",
+        mark=node.mark,
+        file=file,
+        given={},
+        timeline=(),
+        expect=(),
+        rules=tuple(rules),
+        skipped=f"it is for {site}",
+        elsewhere=True,
+    )
+
+
 def _saying(context: Context, problems: Problems) -> Context:
     return dataclasses.replace(context, problems=problems)
 

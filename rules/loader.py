@@ -11,7 +11,7 @@ from drivers.priorities import Priority
 from rules import yaml_source as ys
 from rules.convert import Context
 from rules.from_template import made
-from rules.load_cases import case
+from rules.load_cases import case, left_out
 from rules.load_rule import rule
 from rules.load_scope import Scope
 from rules.load_vars import used, variables
@@ -26,7 +26,7 @@ RESERVED = frozenset({"site", "event", "evacuation", "person", "rest", "start", 
 """Words that say who ordered something, or name the site; no rule is called so."""
 
 _ID = re.compile(r"[a-z][a-z0-9_]*")
-_SECTIONS = ("vars", "templates", "rules", "tests")
+_SECTIONS = ("vars", "templates", "rules", "tests_at", "tests")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -227,6 +227,10 @@ def _tests(
     section = file.root.items.get("tests")
     if section is None or (isinstance(section, ys.Scalar) and section.null):
         return []
+    at = file.root.items.get("tests_at")
+    if at is not None and (site := file.scope.word(at)) not in (None, file.scope.world.site):
+        items = file.scope.items(section)
+        return [left_out(item, file.name, file.rules, site or "") for item in items]
     by_file = {other.name: other.rules for other in files}
     found = []
     for item in file.scope.items(section):

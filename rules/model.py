@@ -52,6 +52,8 @@ class World:
     evacuation: EvacuationPlan | None = None
     calendar: Calendar = field(default_factory=Calendar)
     """Hours and schedules of site.yaml; tests live by them."""
+    site: str = ""
+    """Id of the site: `tests_at:` names it."""
     modes: Mapping[str, float] = field(default_factory=lambda: BUILT_IN)
     """The site's modes, each with the seconds that it lasts at most."""
 
@@ -284,6 +286,8 @@ class TestCase:
     """Daily moments of `variant`, beside those of the RuleSet."""
     skipped: str = ""
     """Why it can't be played here: one of its rules is inactive; empty when it can."""
+    elsewhere: bool = False
+    """Its file is tested at another site, whose devices it names; then `skipped` says so."""
     marks: tuple[Mark, ...] = ()
     """Where each entry of `expect` stands."""
 

@@ -67,6 +67,10 @@ def schema_rules() -> Schema:
                     **by_id,
                     "patternProperties": {_ID: {"anyOf": [_ref("rule"), _ref("made")]}},
                 },
+                "tests_at": {
+                    "type": "string",
+                    "description": "The site whose devices the tests name; elsewhere left out.",
+                },
                 "tests": {"type": ["array", "null"], "items": _ref("case")},
             }
         ),

@@ -77,7 +77,7 @@ def act_test(chosen: argparse.Namespace) -> int:
         if not chosen.json:
             for failure in played:
                 words.show(f"{where}: {failure}")
-            if case.skipped:
+            if case.skipped and not case.elsewhere:
                 words.show(f"{where}: not played here: {case.skipped}")
     if chosen.only and not results:
         raise WrongUsage(f"no test's name contains {chosen.only!r}")

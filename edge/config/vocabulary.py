@@ -44,6 +44,7 @@ def world(
         evacuation=site.evacuation,
         calendar=calendar,
         modes=site.modes,
+        site=site.site,
     )
 
 
