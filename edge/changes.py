@@ -128,7 +128,9 @@ class Changes:
     def status(self) -> dict[str, Any]:
         """Return what is on trial, and why the folder is not what runs."""
         refused = None if self._refused is None else str(self._refused)
-        return {"watch": self._shown(), "refused": refused}
+        folder, state = self._places.configuration, self._places.state
+        places = {"folder": str(folder.absolute()), "state": str(state.absolute())}
+        return {"watch": self._shown(), "refused": refused, "places": places}
 
     def _shown(self) -> dict[str, Any] | None:
         watch = self._watch
