@@ -59,7 +59,6 @@ class Pos(Driver):
     _contacts: Contacts = field(init=False, repr=False, default_factory=Contacts)
     _ear: Ear | None = field(init=False, repr=False, default=None)
     _table: PatternTable | None = field(init=False, repr=False, default=None)
-    _separator: str = field(init=False, repr=False, default="")
     _lost: dict[str, str] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -76,13 +75,12 @@ class Pos(Driver):
         if not (self.patterns or profile.patterns):
             hint = "profile: generic_lines, or patterns: [{pattern: …, signal: pos.sale}]"
             raise SettingError("port", "a port needs a profile or patterns", hint)
-        self._separator = str(profile.settings.get("separator", ""))
         self._table = table([*self.patterns, *profile.patterns])
 
     def attach(self, house: House) -> None:
         if self.port is not None:
             port = house.port(self.port)
-            self._ear = Ear(port, silence=self.silence, separator=self._separator, clean=clean)
+            self._ear = Ear(port, silence=self.silence, clean=clean)
         self._contacts.add(house, DRAWER, self.drawer)
 
     async def run(self, emit: Emit) -> None:
@@ -156,6 +154,7 @@ class _Both:
         self._emit = emit
         self._lost = lost
         self._up: set[str] = set()
+        self._said_up = False
 
     async def follow(self, name: str, of: Follow) -> None:
         """Follow one of the two for as long as the link is up.
@@ -182,6 +181,7 @@ class _Both:
         self._up.add(name)
         self._lost.pop(name, None)
         if first:
+            self._said_up = True
             await self._emit(LinkUp())
             for other, reason in self._lost.items():
                 await self._fault(other, reason)
@@ -193,7 +193,7 @@ class _Both:
         self._lost[name] = reason
         if self._up:
             await self._fault(name, reason)
-        elif len(self._lost) == len(AFFECTED):
+        elif self._said_up or len(self._lost) == len(AFFECTED):
             raise LinkLost(reason)
 
     async def _fault(self, name: str, reason: str) -> None:

@@ -46,11 +46,16 @@ BYTES = st.lists(
         (b"\x10END", b"END"),
         (b"\x1dv0\0\xff\xff\xff\xffEND\n", b"END\n"),
         (b"\x1dC0\x01\x02\x1dC1\1\2\3\4\5\6END", b"END"),
-        (b"\x1bD" + 40 * b"x" + b"\n", 40 * b"x" + b"\n"),
+        (b"\x1bD" + 32 * b"x" + b"\0END", b"END"),
+        (b"\x1bD" + 33 * b"x" + b"\0END", 33 * b"x" + b"\0END"),
+        (b"\x1dk\0" + 256 * b"x" + b"\0END", b"END"),
+        (b"\x1b&\x20\x20\x7f\xff" + 9000 * b"x", b"\xff" + 9000 * b"x"),
     ],
 )
 def test_what_is_printed_is_left(sent: bytes, text: bytes) -> None:
     assert EscPos().feed(sent) == text
+    slow = EscPos()
+    assert b"".join(slow.feed(bytes([byte])) for byte in sent) == text
 
 
 @settings(max_examples=300)

@@ -226,6 +226,48 @@ def test_a_till_with_both_is_lost_when_neither_is_ever_heard() -> None:
     assert lost[0][0] == 10.0
 
 
+def test_a_till_waits_for_its_drawer_when_its_feed_is_refused() -> None:
+    async def main() -> tuple[Said, list[tuple[float, str]]]:
+        async with watching(by_lines(drawer=DRAWER)) as till:
+            port = till.house.text("tills")
+            await asyncio.sleep(1)
+            port.down("refused")
+            await asyncio.sleep(2)
+            till.house.set("m.di6", True)
+            await asyncio.sleep(20)
+            return till.said, till.lost
+
+    said, lost = virtual_time.run(main())
+    assert said == [
+        (3.001, LinkUp()),
+        (3.001, InputFault(input="port", reason="tills: refused")),
+        (3.001, StateKnown(values={"drawer": "closed"})),
+    ]
+    assert lost == []
+
+
+def test_a_till_whose_feed_goes_before_its_drawer_was_ever_read_is_lost() -> None:
+    async def main() -> tuple[Said, list[tuple[float, str]]]:
+        async with watching(by_lines(drawer=DRAWER)) as till:
+            port = till.house.text("tills")
+            port.up()
+            await asyncio.sleep(5)
+            port.down("cable pulled")
+            await asyncio.sleep(3)
+            till.house.set("m.di6", True)
+            await asyncio.sleep(1)
+            return till.said, till.lost
+
+    said, lost = virtual_time.run(main())
+    assert said == [
+        (0.001, LinkUp()),
+        (8.001, LinkUp()),
+        (8.001, InputFault(input="port", reason="tills: cable pulled")),
+        (8.001, StateKnown(values={"drawer": "closed"})),
+    ]
+    assert lost == [(5.001, "tills: cable pulled")]
+
+
 def test_a_card_number_in_a_record_that_nobody_can_read_is_not_shown() -> None:
     async def main() -> list[Signal]:
         async with watching(by_lines()) as till:

@@ -5,7 +5,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.contract import SettingError
-from drivers.signals import PosNoSale, PosRefund, PosSale, PosSuspended, PosVoid, Signal
+from drivers.signals import (
+    PosNoSale,
+    PosRecalled,
+    PosRefund,
+    PosSale,
+    PosSuspended,
+    PosVoid,
+    Signal,
+)
 from drivers.wire.pos_text import Till, amount, clean, table, till_name
 from drivers.wire.text_profile import TextPattern, load_profile
 
@@ -93,6 +101,8 @@ def test_a_receipt_is_told_by_several_lines() -> None:
         "SUSPENDED",
         "TILL 4   RECEIPT 4715",
         "SUSPENDED",
+        "TILL 4   RECEIPT 4716",
+        "RECALLED RECEIPT 4715",
     ) == [
         PosVoid(till="3", receipt="4711", what="line", amount=1.2, cashier="17"),
         PosSale(till="3", receipt="4711", amount=12.5, items=2, cashier="17"),
@@ -100,6 +110,7 @@ def test_a_receipt_is_told_by_several_lines() -> None:
         PosRefund(till="3", receipt="4713", original="", amount=80.0, cashier="18"),
         PosSuspended(till="4", receipt="4714", test=True),
         PosSuspended(till="4", receipt="4715"),
+        PosRecalled(till="4", receipt="4715"),
     ]
 
 

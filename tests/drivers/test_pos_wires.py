@@ -69,9 +69,9 @@ def test_lines_are_read_from_a_cable_that_cuts_them_anywhere(kind: str, tmp_path
     assert asyncio.run(main()) == [PosSale(till="3", receipt="4711", amount=9.99, cashier="17")]
 
 
-def test_lines_are_read_from_datagrams(tmp_path: Path) -> None:
+def test_lines_are_read_from_datagrams_with_a_printers_commands(tmp_path: Path) -> None:
     async def main() -> list[Signal]:
-        port = Text(url="udp-listen://127.0.0.1:0")
+        port = Text(url="udp-listen://127.0.0.1:0", strip="escpos")
         device = Pos(port=PORT, profile="generic_lines", till="3")
         Wires({"till_feed": port}).lend("till_3", device, tmp_path)
         said: asyncio.Queue[Signal] = asyncio.Queue()
@@ -87,7 +87,7 @@ def test_lines_are_read_from_datagrams(tmp_path: Path) -> None:
                 assert port.bound is not None
                 async with simulate("udp", to=("127.0.0.1", port.bound)) as sim:
                     assert await said.get() == LinkUp()
-                    SimulatedTill(sim).no_sale()
+                    sim.raw(b"\x1bE\x01NOSALE till=3 cashier=17\x1bE\x00\n")
                     return [await said.get()]
         finally:
             for each in running:
