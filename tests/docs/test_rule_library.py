@@ -1,6 +1,7 @@
 """The library of rules is whole: each rule described, explained, listed, and tested both ways."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,7 +116,7 @@ def test_the_rules_name_no_device_of_the_store(library: Configuration) -> None:
     named = {
         (file, word)
         for file, text in FILES.items()
-        for line in text.partition("\ntests:\n")[0].splitlines()
+        for line in text.partition("\ntests_at:")[0].splitlines()
         for word in re.findall(r"\w+", line.partition("#")[0])
         if word in devices and not line.lstrip().startswith("description:")
     }
@@ -123,12 +124,31 @@ def test_the_rules_name_no_device_of_the_store(library: Configuration) -> None:
     assert named == set()
 
 
+def test_a_store_with_other_devices_and_no_cameras_takes_the_files_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(ROOT / "examples" / "credentials"))
+    shutil.copytree(LIBRARY, tmp_path / "store", ignore=shutil.ignore_patterns("rules.local"))
+    site, devices = tmp_path / "store" / "site.yaml", tmp_path / "store" / "devices.yaml"
+    site.write_text(site.read_text().replace("site: store_0421", "site: store_0422"))
+    text = re.sub(r"^  cam_\w+: .*\n", "", devices.read_text(), flags=re.M)
+    text = re.sub(r"\[cam_[^\]]*\]", "[]", text)
+    devices.write_text(re.sub(r"\b(gates|door|siren|light)_(\w+)\b", r"our_\1_\2", text))
+
+    configuration = load(tmp_path / "store")
+
+    assert str(configuration.problems) == ""
+    assert {case.skipped for case in configuration.rules.tests} == {"it is for store_0421"}
+    inactive = {rule.id for rule in configuration.rules.rules if rule.inactive}
+    assert inactive == {"recording_missing"}
+
+
 def test_every_group_that_the_rules_name_stands_in_the_table(library: Configuration) -> None:
     table = PAGE.partition("| group |")[2].partition("\n\n")[0]
     used = {
         word
         for text in FILES.values()
-        for word in re.findall(r"\w+", text.partition("\ntests:\n")[0])
+        for word in re.findall(r"\w+", text.partition("\ntests_at:")[0])
         if word in library.world.groups
     }
 
