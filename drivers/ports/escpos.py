@@ -160,4 +160,4 @@ def _font(data: bytes, at: int) -> int | None:
         if len(data) <= at + size:
             return None
         size += 1 + data[at + size] * height
-    return size if size <= _LONGEST_FONT else 5
+    return size

@@ -48,29 +48,31 @@ def _masked_run(run: str) -> str:
     """Return one run of digits and single blanks or dashes, card numbers hidden."""
     shown = list(run)
     groups = [found.span() for found in _DIGITS.finditer(run)]
-    while groups:
-        taken = _card(run, groups)
+    at = 0
+    while at < len(groups):
+        taken = _card(run, groups[at : at + _MOST_GROUPS])
         if not taken:
-            groups.pop(0)
+            at += 1
             continue
-        places = [place for start, end in groups[:taken] for place in range(start, end)]
+        places = [place for group in groups[at : at + taken] for place in range(*group)]
         for place in places[:-STAY]:
             shown[place] = HIDDEN
         # The digits that stay may begin another number.
-        first = places[-STAY]
-        groups = [(max(start, first), end) for start, end in groups if end > first]
+        at += taken - 1
+        while groups[at][0] > places[-STAY]:
+            at -= 1
+        groups[at] = (places[-STAY], groups[at][1])
     return "".join(shown)
 
 
 def _card(run: str, groups: list[tuple[int, int]]) -> int:
     """Return how many of the first `groups` are a card number; 0 when they are none."""
-    for taken in range(min(len(groups), _MOST_GROUPS), 0, -1):
-        parts = [run[start:end] for start, end in groups[:taken]]
-        if taken > 1 and tuple(map(len, parts)) not in _GROUPS:
-            continue
-        whole = "".join(parts)
-        if any(_number(each) for each in (whole, whole.lstrip("0"))):
-            return taken
+    sizes = tuple(end - start for start, end in groups)
+    for taken in range(len(groups), 0, -1):
+        if taken == 1 or sizes[:taken] in _GROUPS:
+            whole = "".join(run[start:end] for start, end in groups[:taken])
+            if any(_number(each) for each in (whole, whole.lstrip("0"))):
+                return taken
     return 0
 
 
