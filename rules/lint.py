@@ -27,5 +27,5 @@ def lint(rules: RuleSet, world: World, paces: Paces | None = None) -> Problems:
     circles(active, world, problems)
     outputs(active, world, problems)
     uncovered(rules, world, problems)
-    inactive(rules, problems)
+    inactive(rules, world, problems)
     return problems

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rules.lint_outputs import devices
 from rules.load_actions import COMMANDS
 from rules.model import Rule, RuleSet, TestCase, World
-from rules.problems import Problems
+from rules.problems import Problems, did_you_mean
 
+_MISSING = re.compile(r"requires (\w+), and there is none here")
 SHOWN = 8
 """Rules that one line names."""
 
@@ -25,8 +27,16 @@ def uncovered(rules: RuleSet, world: World, problems: Problems) -> None:
             problems.warning(bare[0].mark, message, hint)
 
 
-def inactive(rules: RuleSet, problems: Problems) -> None:
-    """Note the rules that `requires:` makes inactive here: one line a file."""
+def inactive(rules: RuleSet, world: World, problems: Problems) -> None:
+    """Note the rules that `requires:` makes inactive here: one line a file.
+
+    A name that is nearly one of this site is a warning: it is misspelt here or there.
+    """
+    for rule in rules.rules:
+        missing = _MISSING.match(rule.inactive)
+        hint = missing and did_you_mean(missing[1], {*world.devices, *world.groups})
+        if hint:
+            problems.warning(rule.mark, f"{rule.id} is inactive: it {rule.inactive}", hint)
     for some in _by_file(rule for rule in rules.rules if rule.inactive):
         said = _named((f"{rule.id} {rule.inactive}" for rule in some), "; ")
         problems.note(some[0].mark, f"inactive here: {said}")

@@ -89,7 +89,7 @@ class _Looking:
             return
         most = [math.ceil(trigger.within / seconds) for seconds in apart.values()]
         if (max(most) if trigger.by == "device" else sum(most)) < trigger.count:
-            device, signal = next(iter(said))
+            device, signal = min((d, s) for d, s in said if s)
             seconds = apart[device, signal]
             message = f"there are never {trigger.count} within {shown(trigger.within)}"
             hint = f"{device} says {signal} every {shown(seconds)} at most (merge:, debounce:)"

@@ -15,6 +15,7 @@ MAX_NODES = 200_000
 MAX_DEPTH = 40
 MAX_CHARACTERS = 4_000_000
 
+_CURLY = "\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb"
 _NULLS = {"", "~", "null", "Null", "NULL"}
 
 
@@ -93,6 +94,8 @@ def read_text(text: str, file: str, problems: Problems) -> Node | None:
         return None
     except yaml.MarkedYAMLError as error:
         at = error.problem_mark or error.context_mark
+        if error.context == "while scanning a simple key":
+            at = error.context_mark or at  # the colon is missed there, not where it ends
         line, column = (at.line + 1, at.column + 1) if at else (1, 1)
         said = f"not YAML: {error.problem or error.context}"
         problems.error(Mark(file, line, column), said, yaml_hints.hint(error, text))
@@ -194,6 +197,9 @@ class _Composer:
         if tag is None:
             return None
         plain = event.style in (None, "")
+        if plain and event.value[:1] in _CURLY and event.value[-1:] in _CURLY and event.value:
+            hint = f'write straight ones: "{event.value.strip(_CURLY)}"'
+            self._problems.warning(self._mark(event), "these are no quotes in YAML", hint)
         inset = _inset(event, plain=plain)
         return Scalar(mark=self._mark(event), tag=tag, text=event.value, plain=plain, inset=inset)
 
