@@ -36,10 +36,17 @@ class Schedule:
 
     week: Week = field(default_factory=dict)
     holidays: Mapping[date, tuple[Range, ...]] = field(default_factory=dict)
+    yearly: Mapping[tuple[int, int], tuple[Range, ...]] = field(default_factory=dict)
+    """(month, day) to the ranges of that date in each year that has no word of its own."""
 
     def ranges(self, day: date) -> tuple[Range, ...]:
-        """Return the ranges that begin on this local date."""
-        return self.holidays.get(day, self.week.get(day.weekday(), ()))
+        """Return the ranges that begin on this local date: the more exact word counts."""
+        usual = self.week.get(day.weekday(), ())
+        return self.holidays.get(day, self.yearly.get((day.month, day.day), usual))
+
+    def exceptions(self) -> list[date]:
+        """Return the dates that differ from the week; of those of every year one in a leap year."""
+        return [*self.holidays, *(date(2000, month, day) for month, day in self.yearly)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -174,7 +174,7 @@ def _states_at(moments: tuple[Moment, ...], calendar: Calendar) -> dict[str, set
     """Return the values that each state of hours and schedules has at these moments, or late."""
     spans = [(A_MONDAY, A_MONDAY + timedelta(days=14))]
     for schedule in (calendar.hours, *calendar.schedules.values()):
-        for day in schedule.holidays if schedule else ():
+        for day in schedule.exceptions() if schedule else ():
             noon = datetime.combine(day, time(12), UTC)
             spans.append((noon - timedelta(days=2), noon + timedelta(days=2)))
     found: dict[str, set[str]] = {}

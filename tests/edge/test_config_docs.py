@@ -9,6 +9,7 @@ import pytest
 
 from edge.config.load import load
 from edge.config.types_table import signals_table, site_table, types_table
+from rules.modes import BUILT_IN, spelt
 
 DOCS = Path(__file__).parents[2] / "docs"
 SECRETS = ("mqtt_password", "cam_exit")
@@ -56,6 +57,13 @@ def test_every_yaml_example_says_its_file() -> None:
 
 def test_the_configuration_document_holds_the_settings_of_the_site() -> None:
     assert site_table() in (DOCS / "configuration.md").read_text()
+
+
+def test_the_configuration_document_holds_the_modes_that_are_there() -> None:
+    table = "| mode | longest |\n|---|---|\n"
+    table += "".join(f"| `{mode}` | {spelt(longest)} |\n" for mode, longest in BUILT_IN.items())
+
+    assert f"\n{table}\n" in (DOCS / "configuration.md").read_text()
 
 
 @pytest.mark.parametrize("name", sorted(GENERATED))

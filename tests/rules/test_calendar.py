@@ -185,3 +185,16 @@ def test_every_local_time_comes_once_a_day_and_never_before_its_clock(
     assert timedelta(0) <= local - wanted <= timedelta(hours=1)
     earlier = (at - timedelta(seconds=1)).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
     assert earlier < wanted
+
+
+def test_a_yearly_date_is_open_over_the_hour_that_the_clocks_skip_and_repeat() -> None:
+    nights = Schedule(yearly={(3, 28): ((30, 180),), (10, 31): ((30, 180),)})
+    calendar = Calendar(zone="Europe/London", hours=nights)
+    edges = [(due.at, due.kind) for due in calendar.due(utc(2027, 3, 1), utc(2027, 12, 1))]
+
+    assert edges == [
+        (utc(2027, 3, 28, 0, 30), "opened"),
+        (utc(2027, 3, 28, 2), "closed"),
+        (utc(2027, 10, 30, 23, 30), "opened"),
+        (utc(2027, 10, 31, 3), "closed"),
+    ]
