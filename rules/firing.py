@@ -48,7 +48,7 @@ class RuleRun:
         self._recording: dict[tuple[str, str], float] = {}
         """Member and recorder to the tick until which it records."""
         self._last: dict[str, tuple[str, float]] = {}
-        """Member to event and tick of its last firing: two triggers fire once together."""
+        """Member to event and tick of what was complete last: two triggers are one together."""
 
     @property
     def cells(self) -> list[Cell]:
@@ -71,6 +71,7 @@ class RuleRun:
         rule = self.rule
         if done.blind:
             return [self._not(done, "blind", reasons.blind(done.blind), _why(done))]
+        self._last[done.member] = (done.event.id, done.tick)
         condition = rule.condition
         if condition is None:
             why = _why(done)
@@ -86,7 +87,6 @@ class RuleRun:
         kept = self.repeats.suppresses(done)
         if kept is not None:
             return [self._not(done, *kept, why, self._record_on(done))]
-        self._last[done.member] = (done.event.id, done.tick)
         self.repeats.fired(done)
         for number, step in enumerate(rule.escalate, start=1):
             info = {"step": number, "began": done.tick}

@@ -195,7 +195,8 @@ class AbsenceMachine:
         at, began = deadline.tick, deadline.info["began"]
         number = BEFORE_EVENTS + deadline.info["number"]
         one = Occurrence(at, number, event, deadline.member, late)
-        return self.report([self._complete(one, deadline.info["key"], began, at)])
+        end = began + self.trigger.within  # a restart may have put it off
+        return self.report([self._complete(one, deadline.info["key"], began, end)])
 
     def adopt(self, deadline: Deadline) -> None:
         self._waits.setdefault(deadline.info["key"], []).append(deadline)

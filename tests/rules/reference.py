@@ -1,136 +1,382 @@
 """A slow engine that keeps the whole history and reads the contract word by word.
 
-It knows triggers of single devices, in the order of ticks, and nothing of conditions, cooldown or
-orders. Every answer is found by looking at all of the past anew.
+It is told the history in the order of ticks. Every answer is found by looking at all of the past
+anew; nothing is remembered between two answers. It knows no `while`, no conditions but one state
+compared with one value, and no near misses.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from itertools import combinations, permutations
 
 from drivers.event import Event
-from rules.model import Absence, Count, Fact, Sequence, Trigger
+from rules.model import Absence, Count, Fact, Rule, Sequence, Trigger
 
 Place = tuple[float, int]
 """A tick, and the place of the event in the history. What falls due comes before the events of
 its tick, in the order of what began it."""
 FAR = -1_000_000
+UP = -1000.0
+"""The tick since which every link was up before the history began."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A fact, or a whole trigger, came true."""
+
+    place: Place
+    event: Event
+    member: str = ""
+    grouped: bool = False
+    """Whether it is for one member of a group."""
+    blind: bool = False
 
 
 def firings(trigger: Trigger, history: list[Event]) -> list[float]:
     """Return the ticks at which the trigger is complete, sorted."""
-    return sorted(tick for tick, _ in _places(trigger, history))
+    return sorted(seen.place[0] for seen in completions(trigger, history))
 
 
-def _places(trigger: Trigger, history: list[Event]) -> list[Place]:
+def completions(trigger: Trigger, history: list[Event]) -> list[Seen]:
+    """Return where the trigger is complete, in order."""
     if isinstance(trigger, Fact):
         return occurrences(trigger, history)
-    if isinstance(trigger, Sequence):
-        return _windows(trigger, history)
+    if isinstance(trigger, Absence):
+        return _absent(trigger, history)
     if isinstance(trigger, Count):
-        return _counted(trigger, history)
-    return _absent(trigger, history)
+        steps, complete = [trigger.of], _counted(trigger)
+    else:
+        steps, complete = list(trigger.facts), _chained(trigger)
+    found: set[tuple[Place, str]] = set()
+    seen: list[Seen] = []
+    for member, some in _correlated(steps, trigger.by, history):
+        for last in complete(some):
+            name = last.member or member
+            if (last.place, name) not in found:
+                found.add((last.place, name))
+                seen.append(Seen(last.place, last.event, name, grouped=bool(name)))
+    return sorted(seen, key=lambda s: s.place)
 
 
-def _any(facts: tuple[Fact, ...], history: list[Event]) -> list[Place]:
-    return sorted({place for fact in facts for place in occurrences(fact, history)})
+# --- facts -------------------------------------------------------------------------------------
 
 
-def occurrences(fact: Fact, history: list[Event]) -> list[Place]:
+def _any(facts: Iterable[Fact], history: list[Event]) -> list[Seen]:
+    found: dict[tuple[Place, str], Seen] = {}
+    for fact in facts:
+        for seen in occurrences(fact, history):
+            found.setdefault((seen.place, seen.member), seen)
+    return sorted(found.values(), key=lambda s: s.place)
+
+
+def occurrences(fact: Fact, history: list[Event]) -> list[Seen]:
     """Return where one fact comes true."""
-    device = fact.members[0]
+    grouped = fact.group is not None and not fact.across
     if fact.signal is not None:
         return [
-            (e.tick, n)
+            Seen((e.tick, n), e, e.device if grouped else "", grouped)
             for n, e in enumerate(history)
-            if e.device == device and e.kind == fact.signal
+            if e.device in fact.members and e.kind == fact.signal
         ]
-    values = [
-        (e.tick, n, e.sets[fact.state or ""])
-        for n, e in enumerate(history)
-        if e.device == device and (fact.state or "") in e.sets
-    ]
-    if fact.hold is None:
-        return _entered(fact.value, values)
-    return _held(fact, values)
+    each = [(m,) for m in fact.members] if grouped else [fact.members]
+    found = []
+    for members in each:
+        places = (_entered if fact.hold is None else _held)(fact, members, history)
+        name = members[0] if grouped else ""
+        found += [Seen(place, event, name, grouped) for place, event in places]
+    return sorted(found, key=lambda s: s.place)
 
 
-def _entered(wanted: str | None, values: list[tuple[float, int, str]]) -> list[Place]:
+def _says(event: Event, state: str) -> str | None:
+    """Return the value that the event gives to a state of its device; None: nothing."""
+    if event.kind == "link.down" and state != "link":
+        return "unknown"
+    return event.sets.get(state)
+
+
+def value_at(device: str, state: str, history: list[Event], place: Place) -> str:
+    """Return what a state is after everything up to `place`."""
+    value = "unknown"
+    for number, event in enumerate(history):
+        said = _says(event, state) if event.device == device else None
+        if said is not None and (event.tick, number) <= place:
+            value = said
+    return value
+
+
+def _entered(
+    fact: Fact, members: tuple[str, ...], history: list[Event]
+) -> list[tuple[Place, Event]]:
     """Return where the value differs from the last one that was known."""
-    known = None
-    places = []
-    for tick, number, value in values:
-        if value != "unknown":
-            if value == wanted and known != wanted:
-                places.append((tick, number))
-            known = value
-    return places
-
-
-def _held(fact: Fact, values: list[tuple[float, int, str]]) -> list[Place]:
-    """Return where the value was so for long enough, unknown times left out of every answer."""
-    places: list[Place] = []
-    start: float | None = None
-    began = 0
-    told = False
-    nexts = [*(tick for tick, _, _ in values[1:]), float("inf")]
-    for (tick, number, value), after in zip(values, nexts, strict=False):
-        if value not in (fact.value, "unknown"):
-            start, told = None, False
-        if value != fact.value:
+    state, known = fact.state or "", dict.fromkeys(members, "unknown")
+    found = []
+    for number, event in enumerate(history):
+        said = _says(event, state) if event.device in members else None
+        if said is None or said == "unknown":
             continue
-        if start is None:
-            start, began = tick, number
-        due = start + (fact.hold or 0.0)
-        if not told and due <= after:
-            told = True
-            places.append((due, FAR + began) if due > tick else (tick, number))
-    return places
-
-
-def _windows(trigger: Sequence, history: list[Event]) -> list[Place]:
-    steps = [_any(step, history) for step in trigger.facts]
-    if not trigger.ordered:
-        chains = {place for order in permutations(steps) for place in _chains(list(order), trigger)}
-        return sorted(chains)
-    return sorted(_chains(steps, trigger))
-
-
-def _chains(steps: list[list[Place]], trigger: Sequence) -> set[Place]:
-    """Return the last place of every chain, one of each step, in order and within the window."""
-    found: set[Place] = set()
-
-    def go_on(first: Place | None, last: Place, rest: list[list[Place]]) -> None:
-        if not rest:
-            if first is not None:
-                found.add(last)
-            return
-        for place in rest[0]:
-            begun = first or place
-            if (first is None or place > last) and place[0] - begun[0] < trigger.within:
-                go_on(begun, place, rest[1:])
-
-    go_on(None, (float("-inf"), 0), steps)
+        place = (event.tick, number)
+        others = [m for m in members if m != event.device]
+        if said == fact.value and known[event.device] != said:
+            now = [value_at(m, state, history, place) for m in others]
+            if fact.value not in now:
+                found.append((place, event))
+        known[event.device] = said
     return found
 
 
-def _counted(trigger: Count, history: list[Event]) -> list[Place]:
-    places = _any(trigger.of, history)
-    chosen = combinations(places, trigger.count)
-    return sorted({c[-1] for c in chosen if c[-1][0] - c[0][0] < trigger.within})
+def _held(fact: Fact, members: tuple[str, ...], history: list[Event]) -> list[tuple[Place, Event]]:
+    """Return where the value was so for long enough, unknown times left out of every answer."""
+    levels: list[tuple[Place, Event, str]] = []
+    for number, event in enumerate(history):
+        if event.device in members and _says(event, fact.state or "") is not None:
+            place = (event.tick, number)
+            values = [value_at(m, fact.state or "", history, place) for m in members]
+            other = "unknown" if "unknown" in values else "out"
+            levels.append((place, event, "in" if fact.value in values else other))
+    found: list[tuple[Place, Event]] = []
+    start: tuple[Place, Event] | None = None
+    told = False
+    nexts = [*(place[0] for place, _, _ in levels[1:]), float("inf")]
+    for (place, event, level), after in zip(levels, nexts, strict=False):
+        if level == "out":
+            start, told = None, False
+        if level != "in":
+            continue
+        start = start or (place, event)
+        due = start[0][0] + (fact.hold or 0.0)
+        if not told and due <= after:
+            told = True
+            found.append(((due, FAR + start[0][1]) if due > place[0] else place, start[1]))
+    return found
 
 
-def _absent(trigger: Absence, history: list[Event]) -> list[Place]:
-    facts, others = _any(trigger.fact, history), _any(trigger.without, history)
-    within = trigger.within
-    if trigger.waits:
-        return [
-            (at + within, FAR + number)
-            for at, number in facts
-            if not any((at, number) < other and other[0] < at + within for other in others)
-        ]
+# --- windows -----------------------------------------------------------------------------------
+
+
+def _correlated(
+    steps: list[tuple[Fact, ...]], by: str | None, history: list[Event]
+) -> list[tuple[str, list[list[Seen]]]]:
+    """Return what belongs together: for whom, and the occurrences of each step."""
+    seen = [_any(step, history) for step in steps]
+    if by is not None:
+
+        def key(one: Seen) -> object:
+            return one.event.device if by == "device" else one.event.fields.get(by)
+
+        keys = {key(one) for step in seen for one in step} - {None}
+        return [("", [[s for s in step if key(s) == k] for step in seen]) for k in keys]
+    members = {one.member for step in seen for one in step if one.grouped}
+    if not any(f.group is not None and not f.across for step in steps for f in step):
+        return [("", seen)]
     return [
-        (at, number)
-        for at, number in facts
-        if not any(other < (at, number) and at - other[0] < within for other in others)
+        (m, [[s for s in step if not s.grouped or s.member == m] for step in seen]) for m in members
     ]
+
+
+def _chained(trigger: Sequence) -> Callable[[list[list[Seen]]], list[Seen]]:
+    def complete(steps: list[list[Seen]]) -> list[Seen]:
+        orders = [steps] if trigger.ordered else [list(order) for order in permutations(steps)]
+        found = {s.place: s for order in orders for s in _chains(order, trigger.within)}
+        return list(found.values())
+
+    return complete
+
+
+def _chains(steps: list[list[Seen]], within: float) -> list[Seen]:
+    """Return the last of every chain, one of each step, in order and within the window."""
+    found: list[Seen] = []
+
+    def go_on(first: Seen | None, last: Seen | None, rest: list[list[Seen]]) -> None:
+        if not rest:
+            if last is not None:
+                found.append(last)
+            return
+        for seen in rest[0]:
+            begun = first or seen
+            after = last is None or seen.place > last.place
+            if after and seen.place[0] - begun.place[0] < within:
+                go_on(begun, seen, rest[1:])
+
+    go_on(None, None, steps)
+    return found
+
+
+def _counted(trigger: Count) -> Callable[[list[list[Seen]]], list[Seen]]:
+    def complete(steps: list[list[Seen]]) -> list[Seen]:
+        chosen = combinations(steps[0], trigger.count)
+        return [c[-1] for c in chosen if c[-1].place[0] - c[0].place[0] < trigger.within]
+
+    return complete
+
+
+# --- absence -----------------------------------------------------------------------------------
+
+
+def _absent(trigger: Absence, history: list[Event]) -> list[Seen]:
+    facts, others = _any(trigger.fact, history), _any(trigger.without, history)
+    within, found = trigger.within, []
+    for one in facts:
+        tick, number = one.place
+        if trigger.waits:
+            place, start = (tick + within, FAR + number), tick
+            came = [s for s in others if one.place < s.place and s.place[0] < tick + within]
+        else:
+            place, start = one.place, tick - within
+            came = [s for s in others if s.place < one.place and tick - s.place[0] < within]
+        if any(_together(trigger, one, other) for other in came):
+            continue
+        members = {m for f in trigger.without for m in f.members}
+        watched = {one.member} if one.member in members else members
+        blind = trigger.blind == "skip" and any(
+            _was_down(m, history, start, start + within) for m in watched
+        )
+        found.append(Seen(place, one.event, one.member, one.grouped, blind))
+    return sorted(found, key=lambda s: s.place)
+
+
+def _together(trigger: Absence, one: Seen, other: Seen) -> bool:
+    if trigger.by == "device":
+        return one.event.device == other.event.device
+    return not (one.grouped and other.grouped) or one.member == other.member
+
+
+def _was_down(device: str, history: list[Event], start: float, end: float) -> bool:
+    """Return whether the link was down at any time in [start, end)."""
+    down: float | None = None
+    for event in history:
+        if event.device != device or "link" not in event.sets:
+            continue
+        if event.sets["link"] == "up":
+            if down is not None and down < end and event.tick > start:
+                return True
+            down = None
+        elif down is None:
+            down = event.tick
+    return down is not None and down < end
+
+
+# --- a whole rule ------------------------------------------------------------------------------
+
+
+def decisions(rule: Rule, history: list[Event]) -> list[str]:
+    """Return all that the rule decides, as lines in order of ticks and words."""
+    done = _decided(rule, history)
+    lines = [f"{s.place[0]:g} {s.member} {word}" for s, word in done]
+    fired = [s for s, word in done if word == "fired"]
+    for one in fired:
+        cooling = [
+            s for s, word in done if word == "cooldown" and _cooled_by(rule, s, fired) is one
+        ]
+        if cooling:
+            end = one.place[0] + rule.cooldown
+            lines.append(f"{end:g} {one.member} repeated cooldown {len(cooling)}")
+        stormy = [s for s, word in done if word == "quiet" and _stormed_by(s, fired) is one]
+        if stormy:
+            end = _storm_end(rule, one, _asked(done), (float("inf"), 0))
+            lines.append(f"{end:g} {one.event.device} repeated quiet {len(stormy)}")
+    lines += _steps(rule, fired, history) + _ends(rule, fired, history)
+    return sorted(lines)
+
+
+def _decided(rule: Rule, history: list[Event]) -> list[tuple[Seen, str]]:
+    found: list[tuple[Seen, str]] = []
+    complete: dict[tuple[float, str, str], Seen] = {}
+    for trigger in rule.when:
+        for seen in completions(trigger, history):
+            key = (seen.place[0], seen.event.id, seen.member)
+            if key not in complete or complete[key].place > seen.place:
+                complete[key] = seen
+    for seen in sorted(complete.values(), key=lambda s: s.place):
+        found.append((seen, _answer(rule, seen, found, history)))
+    return found
+
+
+def _asked(done: list[tuple[Seen, str]]) -> list[Seen]:
+    """Return the complete triggers, condition included."""
+    return [s for s, word in done if word in ("fired", "cooldown", "quiet")]
+
+
+def _answer(rule: Rule, seen: Seen, before: list[tuple[Seen, str]], history: list[Event]) -> str:
+    if seen.blind:
+        return "blind"
+    if rule.condition is not None:
+        ((device, state),) = rule.condition.reads
+        value = value_at(device, state, history, seen.place)
+        if value == "unknown":
+            return "blind"
+        if rule.condition.source != f"{device}.{state} == {value!r}":
+            return "if"
+    fired = [s for s, word in before if word == "fired"]
+    if _cooled_by(rule, seen, fired) is not None:
+        return "cooldown"
+    last = _stormed_by(seen, fired) if rule.quiet is not None else None
+    if last is not None and seen.place[0] < _storm_end(rule, last, _asked(before), seen.place):
+        return "quiet"
+    return "fired"
+
+
+def _cooled_by(rule: Rule, seen: Seen, fired: list[Seen]) -> Seen | None:
+    same = [s for s in fired if s.member == seen.member and s.place < seen.place]
+    if rule.cooldown and same and seen.place[0] < same[-1].place[0] + rule.cooldown:
+        return same[-1]
+    return None
+
+
+def _stormed_by(seen: Seen, fired: list[Seen]) -> Seen | None:
+    """Return the latest firing on an event of the same device, for the same member."""
+    same = [
+        s
+        for s in fired
+        if (s.member, s.event.device) == (seen.member, seen.event.device) and s.place < seen.place
+    ]
+    return same[-1] if same else None
+
+
+def _storm_end(rule: Rule, first: Seen, asked: list[Seen], until: Place) -> float:
+    """Return when the storm that began with `first` is over, as it looks at `until`."""
+    assert rule.quiet is not None
+    latest = first.place[0] + rule.quiet.at_most
+    end = min(first.place[0] + rule.quiet.gap, latest)
+    for seen in asked:
+        same = (seen.member, seen.event.device) == (first.member, first.event.device)
+        if same and first.place < seen.place < until and seen.place[0] < end:
+            end = min(seen.place[0] + rule.quiet.gap, latest)
+    return end
+
+
+def _steps(rule: Rule, fired: list[Seen], history: list[Event]) -> list[str]:
+    lines = []
+    for one in fired:
+        for number, step in enumerate(rule.escalate, start=1):
+            due = one.place[0] + step.after
+            stopped = any(
+                e.kind == "incident.acknowledged" and one.place < (e.tick, n) and e.tick < due
+                for n, e in enumerate(history)
+            )
+            if not stopped:
+                lines.append(f"{due:g} {one.member} step {number}")
+    return lines
+
+
+def _ends(rule: Rule, fired: list[Seen], history: list[Event]) -> list[str]:
+    """Return where `until` ends what the firings hold: one lease a member."""
+    untils = [seen for trigger in rule.until for seen in completions(trigger, history)]
+    lines: set[str] = set()
+    for until in untils:
+        if until.blind:
+            continue
+        for member in {s.member for s in fired}:
+            if until.grouped and member and until.member != member:
+                continue
+            taken = [s.place for s in fired if s.member == member and s.place < until.place]
+            between = [
+                u
+                for u in untils
+                if taken and not u.blind and taken[-1] < u.place < until.place
+                if not (u.grouped and member and u.member != member)
+            ]
+            if taken and not between:
+                lines.add(f"{until.place[0]:g} {member} ended")
+    return list(lines)
