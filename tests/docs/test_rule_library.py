@@ -52,7 +52,25 @@ def test_each_rule_stands_in_the_table_below_its_file_and_each_row_is_a_rule(
             assert row[1] not in listed
             listed[row[1]] = file
 
-    assert listed == {rule.id: rule.mark.file for rule in library.rules.rules}
+    fleet = {rule.id: rule.mark.file for rule in library.rules.rules if not local(rule)}
+    made = {name: file for file, text in FILES.items() for name in templates(text)}
+    assert listed == fleet | made
+
+
+def test_this_store_makes_a_rule_of_each_template(library: Configuration) -> None:
+    used = set(re.findall(r"template: (\w+)", (LIBRARY / "rules.local" / "tills.yaml").read_text()))
+
+    assert used == {name for text in FILES.values() for name in templates(text)}
+    assert any(local(rule) for rule in library.rules.rules)
+
+
+def templates(text: str) -> list[str]:
+    section = re.search(r"^templates:\n((?: .*\n|\n)+)", text, re.M)
+    return re.findall(r"^  (\w+):$", section[1], re.M) if section else []
+
+
+def local(rule: Rule) -> bool:
+    return rule.mark.file.startswith("rules.local/")
 
 
 def facts(rule: Rule) -> Iterator[Fact]:
@@ -90,21 +108,20 @@ def test_each_rule_has_three_tests_and_one_in_which_it_stays_quiet(library: Conf
 def test_each_rule_says_what_it_is_and_why_above_it(library: Configuration) -> None:
     bare = []
     for rule in library.rules.rules:
-        above = re.search(rf"^((?:  #[^\n]*\n)+)  {rule.id}:$", FILES[rule.mark.file], re.M)
-        if not rule.description or above is None:
-            bare.append(rule.id)
+        assert rule.description
+    names = [(rule.id, rule.mark.file) for rule in library.rules.rules if not local(rule)]
+    names += [(name, file) for file, text in FILES.items() for name in templates(text)]
+    for name, file in names:
+        if not re.search(rf"^(?:  #[^\n]*\n)+  {name}:$", FILES[file], re.M):
+            bare.append(name)
 
     assert bare == []
 
 
 def test_each_variable_has_bounds_and_stands_in_the_table(library: Configuration) -> None:
-    declared = [
-        (name, body)
-        for text in FILES.values()
-        for name, body in re.findall(
-            r"^  (\w+):((?: \{[^\n]*|\n(?:    [^\n]*\n)+))", text.partition("\nrules:")[0], re.M
-        )
-    ]
+    sections = [re.search(r"^vars:\n((?:  .*\n)+)", text, re.M) for text in FILES.values()]
+    each = r"^  (\w+):((?: \{[^\n]*|\n(?:    [^\n]*\n)+))"
+    declared = [found for one in sections if one for found in re.findall(each, one[1], re.M)]
 
     assert declared
     assert [name for name, body in declared if not ("min:" in body and "max:" in body)] == []
@@ -117,8 +134,8 @@ def test_the_rules_name_no_device_of_the_store(library: Configuration) -> None:
         (file, word)
         for file, text in FILES.items()
         for line in text.partition("\ntests_at:")[0].splitlines()
-        for word in re.findall(r"\w+", line.partition("#")[0])
-        if word in devices and not line.lstrip().startswith("description:")
+        for word in re.findall(r"\w+", re.split("#|description:", line)[0])
+        if word in devices
     }
 
     assert named == set()
