@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from buffer.rows import KINDS
 from buffer.scan import Row, Scan
 from drivers.event import SITE, Event
 from drivers.priorities import Priority
+from rules.backtest import DECISIONS, STARTED, TIME
 from rules.backtest_interest import Interest
 from rules.backtest_report import Played
 
@@ -26,8 +27,6 @@ STATES_MARK = b'"sets":'
 """In the body of every event that sets a state."""
 SNAPSHOT_WITHIN = 50_000
 """Sequence numbers before the beginning in which a snapshot is looked for."""
-STARTED = "daemon.started"
-DECIDED = ("rule.fired", "rule.ended", "rule.blind", "rule.repeated")
 
 Progress = Callable[[float], None]
 """Told how much is done, 0 to 1."""
@@ -177,6 +176,7 @@ def _events(
         mark=STATES_MARK,
         progress=reached,
     )
+    yield from _edge(scan.at_or_after(first))
     for row in rows:
         event = _event(row, played)
         if event is None:
@@ -185,8 +185,15 @@ def _events(
             played.strangers[event.device] += 1
             continue
         if event.kind == STARTED and event.device == SITE:
-            yield from _silence(scan, row, event)
+            yield from _silence(scan, row)
         yield event
+    yield from _edge(scan.at_or_after(last))
+
+
+def _edge(row: Row | None) -> Iterator[Event]:
+    """Yield the time at which the history begins or ends."""
+    if row is not None and (passed := _passed(row)) is not None:
+        yield passed
 
 
 def _chosen(
@@ -194,7 +201,7 @@ def _chosen(
 ) -> tuple[frozenset[int], frozenset[int]]:
     """Return the topics to read, and those to read where states are set."""
     exact, marked = set(), set()
-    stateful = interest.stateful
+    stateful = interest.stateful()
     for number, name in topics.items():
         _root, _site, _event, device, signal = name.rsplit("/", 4)[-5:]
         if device not in devices and device != SITE:
@@ -206,14 +213,14 @@ def _chosen(
     return frozenset(exact), frozenset(marked)
 
 
-def _event(row: Row, played: Played) -> Event | None:
+def _event(row: Row, played: Played, *, every: bool = False) -> Event | None:
     try:
         body = _narrow.decode(row.body)
         at = _instant(body.at)
     except (msgspec.DecodeError, ValueError):
         played.unreadable += 1
         return None
-    if not _READ[row.kind] and body.signal not in DECIDED:
+    if not _READ[row.kind] and not every and body.signal not in DECISIONS:
         return None
     identity = row.identity
     return Event(
@@ -230,28 +237,23 @@ def _event(row: Row, played: Played) -> Event | None:
     )
 
 
-def _silence(scan: Scan, row: Row, started: Event) -> Iterator[Event]:
+def _silence(scan: Scan, row: Row) -> Iterator[Event]:
     """Yield how far time had gone before a start, by the last record that is not of the start."""
     before: Row | None = None
     for kind in (*_COUNTED, Kind.EDGE, Kind.SNAPSHOT):
         one = scan.before(row.sequence, kind, 1000)
         if one is not None and (before is None or one.sequence > before.sequence):
             before = one
-    try:
-        body = None if before is None else _narrow.decode(before.body)
-    except msgspec.DecodeError:
-        return
-    if body is not None:
-        yield Event(
-            id="",
-            device=SITE,
-            kind="time",
-            priority=Priority.operations,
-            tick=min(body.tick, started.tick),
-            at=started.at,
-            boot=body.boot,
-            trusted=False,
-        )
+    if before is not None and (passed := _passed(before)) is not None:
+        yield passed
+
+
+def _passed(row: Row) -> Event | None:
+    """Return the time of a record; None when it can't be read."""
+    event = _event(row, Played(), every=True)
+    if event is None:
+        return None
+    return replace(event, device=SITE, kind=TIME, fields={}, sets={})
 
 
 @lru_cache(maxsize=1)
@@ -273,7 +275,7 @@ def _lines(
     progress: Progress,
 ) -> Iterator[Event]:
     size, done = max(path.stat().st_size, 1), 0
-    stateful = interest.stateful
+    stateful = interest.stateful()
     with path.open("rb") as file:
         for number, line in enumerate(file):
             done += len(line)

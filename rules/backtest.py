@@ -21,8 +21,10 @@ from rules.backtest_tally import Counting, Which
 from rules.calendar import Diary
 from rules.model import Rule
 
-DECISIONS = frozenset({"rule.fired", "rule.ended", "rule.blind", "rule.repeated", "time"})
-"""What was journaled of decisions: their ticks say how far time had gone, no more."""
+DECISIONS = frozenset({"rule.fired", "rule.ended", "rule.blind", "rule.repeated"})
+"""What was journaled of decisions: before a start their ticks say how far time had gone."""
+TIME = "time"
+"""An event of the site that nobody said: a record that no rule hears, for the time alone."""
 STARTED = "daemon.started"
 RESUME_WITHIN = 30.0
 """Seconds after the last record of the same boot in which leases below life_safety resume."""
@@ -33,6 +35,7 @@ AT_START = 2.0
 """Seconds before a start of the daemon in which decisions are those of the start itself."""
 BEGIN = datetime.min.replace(tzinfo=UTC)
 END = datetime.max.replace(tzinfo=UTC)
+_MADE_AGAIN = frozenset({"incident.opened", "daily", "mode.changed", "mode.refused"})
 _SWITCHED = frozenset(kind for on, off, *_ in OUTPUTS.values() for kind in (on, off))
 
 
@@ -114,7 +117,6 @@ class _Replaying:
         self._tick = float("-inf")
         self._boot = ""
         self._decided: tuple[float, Event] | None = None
-        self._rules = {rule.id for side in sides.values() for rule in side.rules}
         self._world = sides["before"].world
         self._plays: list[tuple[Play, Interest]] = []
         for which, side in sides.items():
@@ -129,17 +131,16 @@ class _Replaying:
         moments = {m.key: m for side in sides.values() for m in side.moments}
         self._diary = Diary(calendar=self._world.calendar, moments=tuple(moments.values()))
         self._next_moment = BEGIN
-        self._hears: dict[tuple[str, str], tuple[bool, ...]] = {}
+        self._hearing: dict[tuple[str, str], list[tuple[Play, bool]]] = {}
 
     def step(self, event: Event, oldest: float) -> None:
         """Take the next event; no event to come has a tick before `oldest`."""
         if event.device == SITE and event.kind in DECISIONS:
-            if event.kind == "rule.fired":
-                self._rules.add(str(event.fields.get("rule")))
             self._decided = (oldest, event)
             self._note(event)
             return
-        self._played.heard += 1
+        heard = event.device != SITE or event.kind != TIME
+        self._played.heard += heard
         if self._stamp is None:
             self._set_wall(event)
         if event.device == SITE and event.kind == STARTED:
@@ -154,8 +155,8 @@ class _Replaying:
         self._set_wall(event)
         if event.device == SITE and event.kind == "buffer.gap":
             self._played.gaps += 1
-        if not self._caused(event):
-            self._feed(event)
+        if heard and not self._caused(event):
+            self._feed(self._plain(event))
 
     def close(self) -> None:
         """The history is over; what still waits is not waited for."""
@@ -165,11 +166,15 @@ class _Replaying:
 
     def _feed(self, event: Event) -> None:
         key = (event.device, event.kind)
-        exact = self._hears.get(key)
-        if exact is None:
-            exact = self._hears[key] = tuple(heard.exact(*key) for _play, heard in self._plays)
-        for (play, heard), certain in zip(self._plays, exact, strict=True):
-            if certain or (event.sets and heard.hears(event)):
+        hearing = self._hearing.get(key)
+        if hearing is None:
+            hearing = self._hearing[key] = [
+                (play, heard.exact(*key))
+                for play, heard in self._plays
+                if heard.exact(*key) or event.device in heard.stateful()
+            ]
+        for play, certain in hearing:
+            if certain or event.sets:
                 play.feed(event)
 
     def _advance(self, tick: float) -> None:
@@ -254,15 +259,31 @@ class _Replaying:
 
     # --- what the rules of then caused ---------------------------------------------------------
 
+    def _plain(self, event: Event) -> Event:
+        """Return what the clock had said before a mode of then stood above it."""
+        if event.device != SITE:
+            return event
+        kind, sets = event.kind, dict(event.sets)
+        if kind in ("hours.opened", "hours.closed"):
+            kind = kind.removeprefix("hours.")
+            sets["open"] = "yes" if kind == "opened" else "no"
+        elif "mode" in sets:
+            del sets["mode"]
+            if kind == "clock.trusted":
+                sets = self._world.calendar.states(event.at)
+            elif "open" in sets and isinstance(known := event.fields.get("values"), dict):
+                sets = {str(state): str(value) for state, value in known.items()}
+        else:
+            return event
+        return replace(event, kind=kind, sets=sets)
+
     def _caused(self, event: Event) -> bool:
         """Return whether the history has it because of rules, the latch or the calendar."""
         kind, by = event.kind, event.fields.get("by")
         if event.device == SITE:
             if kind in ("evacuation.started", "evacuation.ended"):
                 return self._world.evacuation is not None
-            if kind == "mode.changed":
-                return by in self._rules
-            return kind in ("incident.opened", "daily")
+            return kind in _MADE_AGAIN or (kind in ("opened", "closed") and by is not None)
         if kind in ("order.done", "order.failed"):
             return by in ("rule", "rest")
         return kind in _SWITCHED and event.device in self._ordered

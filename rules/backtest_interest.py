@@ -65,10 +65,9 @@ class Interest:
         self.devices |= {device for device, _state in self.states if device != SITE}
         self.kinds |= {a or b for a, b in _QUOTED.findall(condition.source)}
 
-    @property
-    def stateful(self) -> set[str]:
-        """The devices one of whose states is looked at."""
-        return {device for device, _state in self.states}
+    def stateful(self) -> frozenset[str]:
+        """Return the devices one of whose states is looked at."""
+        return frozenset(device for device, _state in self.states)
 
     def exact(self, device: str, kind: str) -> bool:
         """Return whether every such event matters, whatever it sets."""
@@ -82,7 +81,7 @@ class Interest:
     def hears(self, event: Event) -> bool:
         """Return whether `event` can change anything."""
         return self.exact(event.device, event.kind) or (
-            bool(event.sets) and event.device in self.stateful
+            bool(event.sets) and event.device in self.stateful()
         )
 
     def __or__(self, other: Interest) -> Interest:

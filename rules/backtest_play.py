@@ -21,6 +21,8 @@ from rules.backtest_ledger import Claim, Ledger, OutputLimits
 from rules.engine import Engine
 from rules.evacuation import Evacuation, LatchSignal, Want
 from rules.model import Decision, Ended, Fired, Moment, NotFired, Order, Rule, World
+from rules.modes import REQUESTED as MODE
+from rules.modes import Modes, ModeSignal
 
 LATCH = "evacuation"
 PERSON = "person"
@@ -32,6 +34,8 @@ OUTPUTS: Mapping[str, tuple[str, str, str, str, str]] = {
     "release": ("lock.released", "lock.locked", "lock", "released", "locked"),
 }
 """Lease to the signals said when its output goes on and off, the state and its values."""
+_TELLING = ("name", "mode", "rule", "command", "cause")
+"""Fields by which events that follow from one another are told apart, alike on both sides."""
 LONGEST_CHAIN = 100
 """Events made again on one event of the history; rules that go round in circles stop there."""
 
@@ -68,7 +72,9 @@ class Play:
         self.engine = Engine(side.rules, side.world)
         plan = side.world.evacuation
         self.latch = None if plan is None else Evacuation(plan=plan, world=side.world)
+        self.modes = Modes(side.world.modes, side.world.calendar)
         self._ledger = Ledger(side.limits, self._was_on)
+        self._latching = frozenset(plan.on if plan is not None else ())
         self._zone = ZoneInfo(side.world.zone)
         self._made: deque[Event] = deque()
         self._chain = 0
@@ -86,6 +92,8 @@ class Play:
             return
         if self.latch is not None and saved.get("evacuation"):
             self.latch.restore(saved["evacuation"])
+        if "modes" in saved:
+            self.modes.restore(saved["modes"])
         self.engine.restore(saved["engine"])
 
     def advance(self, tick: float) -> None:
@@ -95,13 +103,20 @@ class Play:
                 self._decided(decision)
             for device, at in self._ledger.advance(due):
                 self._output(device, at, goes_on=False)
+            if self.stamp is not None:
+                self._of_modes(self.modes.advance(due, self.stamp), due)
             self._follow()
 
     def feed(self, event: Event) -> None:
         """Take one event of the history, and what follows from it."""
         self.stamp = event
-        self._take(event)
-        self._follow()
+        if event.device != SITE and event.device not in self._latching:
+            for decision in self.engine.feed(event):
+                self._decided(decision)
+        else:
+            self._take(event)
+        if self._made:
+            self._follow()
 
     def restart(self, event: Event, *, crashed: bool, lost: Iterable[Event]) -> None:
         """Take a start of the daemon, as the box does: late what fell due, nothing proven."""
@@ -119,20 +134,28 @@ class Play:
         self._ledger.close(tick)
 
     def _next_due(self) -> float | None:
-        mine, leases = self.engine.next_deadline, self._ledger.next_due()
-        if mine is None or leases is None:
-            return leases if mine is None else mine
-        return min(mine, leases)
+        due = self.engine.next_deadline
+        for other in (self._ledger.next_due(), self.modes.next_deadline):
+            if other is not None and (due is None or other < due):
+                due = other
+        return due
 
     def _take(self, event: Event) -> None:
+        if event.device == SITE:
+            event = self.modes.amended(event)
         if self.latch is not None:
             self._latched(self.latch.feed(event), event.tick)
         for decision in self.engine.feed(event):
             self._decided(decision)
-        if event.device == SITE and event.kind == ORDERED:
+        if event.device != SITE:
+            return
+        self._of_modes(self.modes.feed(event), event.tick)
+        if event.kind == ORDERED:
             self._person(event)
-        elif event.device == SITE and event.kind == REQUESTED:
+        elif event.kind == REQUESTED:
             self._request(event)
+        elif event.kind == MODE:
+            self._of_modes(self.modes.requested(event), event.tick)
 
     def _follow(self) -> None:
         """Feed what was made again, in order."""
@@ -202,9 +225,13 @@ class Play:
             fields = {"name": command.name, "rule": order.rule, "cause": order.cause}
             self._make(tick, SITE, "incident.opened", order.priority, fields)
         elif isinstance(command, SetMode):
-            sets = {"mode": command.name}
-            fields = {"mode": command.name, "by": order.rule}
-            self._make(tick, SITE, "mode.changed", Priority.operations, fields, sets)
+            stamp = self.stamp
+            if stamp is not None:
+                self._of_modes(self.modes.ordered(command, order.rule, tick, stamp), tick)
+
+    def _of_modes(self, said: list[ModeSignal] | str, tick: float) -> None:
+        for one in [] if isinstance(said, str) else said:
+            self._make(tick, SITE, one.kind, Priority.operations, one.fields, one.sets)
 
     # --- the latch and people ------------------------------------------------------------------
 
@@ -303,9 +330,10 @@ class Play:
         """Let something follow that the box said then because of its own rules, or would have."""
         if self.stamp is None:
             return
+        which = ":".join(str(fields[name]) for name in _TELLING if name in fields)
         event = replace(
             self.stamp,
-            id=f"{self.stamp.id}:{kind}:{device}:{tick:.3f}",
+            id=f"{self.stamp.id}:{kind}:{device}:{which}:{self._chain}",
             device=device,
             kind=kind,
             priority=priority,
