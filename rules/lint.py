@@ -14,14 +14,23 @@ from rules.lint_pairs import pairs
 from rules.lint_tests import inactive, uncovered
 from rules.lint_windows import Paces, windows
 from rules.model import RuleSet, World
-from rules.problems import Problems
+from rules.problems import Problem, Problems
+
+
+class _Once(Problems):
+    """Says one thing of one place once: rules of one template share what is wrong with it."""
+
+    def _add(self, problem: Problem) -> None:
+        places = {(found.mark, found.message) for found in self._found}
+        if (problem.mark, problem.message) not in places:
+            super()._add(problem)
 
 
 def lint(rules: RuleSet, world: World, paces: Paces | None = None) -> Problems:
     """Return what is wrong with rules that loaded without an error. Pure; touches nothing."""
-    problems = Problems()
+    problems = _Once()
     active = [rule for rule in rules.rules if not rule.inactive and rule.enabled != "no"]
-    conditions(active, world, {moment.key: moment for moment in rules.moments}, problems)
+    conditions(active, world, problems)
     windows(active, world, paces or Paces(), problems)
     pairs(active, world, problems)
     circles(active, world, problems)

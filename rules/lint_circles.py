@@ -12,6 +12,7 @@ from drivers.event import SITE
 from rules.lint_conditions import fires
 from rules.lint_ground import Ground, completing, of_fact
 from rules.model import Action, Fact, Rule, World
+from rules.modes import HOURS
 from rules.problems import Problems
 
 LONGEST = 5
@@ -154,7 +155,7 @@ def _of_site(action: Action, rule: Rule) -> Iterator[Effect]:
     if isinstance(command, OpenIncident):
         fields = {"name": command.name, "rule": rule.id}
         yield Effect(device=SITE, signal="incident.opened", fields=fields)
-    elif isinstance(command, SetMode):
+    elif isinstance(command, SetMode) and command.name != HOURS:
         fields = {"mode": command.name, "by": rule.id}
         yield Effect(device=SITE, signal="mode.changed", fields=fields)
         yield Effect(device=SITE, state="mode", value=command.name, anew=False)

@@ -9,37 +9,33 @@ from drivers.signals import UNKNOWN
 from rules.expressions import Compiled
 from rules.lint_ground import Ground, at_this_site, event_fields, facts, grounds, held
 from rules.lint_logic import OTHER, Given, Logic, Part
-from rules.model import Answer, Fact, FieldWords, Moment, Rule, World
+from rules.model import Answer, Fact, FieldWords, Rule, World
 from rules.problems import Mark, Problems
 
 
-def conditions(
-    rules: Iterable[Rule], world: World, moments: Mapping[str, Moment], problems: Problems
-) -> None:
+def conditions(rules: Iterable[Rule], world: World, problems: Problems) -> None:
     """Say each `if:` and `while:` that can't be true (an error) or can't be false (a warning)."""
     for rule in rules:
         if isinstance(rule.condition, Compiled):
-            _if(rule, rule.condition, world, moments, problems)
+            _if(rule, rule.condition, world, problems)
         for fact in (f for trigger in (*rule.when, *rule.until) for f in facts(trigger)):
             if isinstance(fact.holding, Compiled):
                 asked = _Asked(fact.holding, world, {"device": fact.members}, problems)
                 given = held(fact, world)
                 if not asked.say([(fact, given)], "while:"):
-                    here = at_this_site(Ground(fact=fact, given=given), world, {})
-                    asked.never_here([here], "while:")
+                    asked.never_here([at_this_site(given, world)], "while:")
 
 
 def _if(
     rule: Rule,
     condition: Compiled,
     world: World,
-    moments: Mapping[str, Moment],
     problems: Problems,
 ) -> None:
     found = list(grounds(rule, world))
     asked = _Asked(condition, world, event_fields(rule, world), problems)
     if not asked.say([(g.fact, g.given) for g in found], "if:"):
-        asked.never_here([at_this_site(g, world, moments) for g in found], "if:")
+        asked.never_here([at_this_site(g.given, world) for g in found], "if:")
 
 
 def fires(rule: Rule, ground: Ground, world: World) -> bool:
@@ -102,7 +98,9 @@ class _Asked:
         if every and answers is not None and "yes" not in answers:
             part = self._least(every)
             because = self._because(part, every)
-            self._problems.warning(self._place(part), f"{key} is never true at this site", because)
+            self._problems.warning(
+                self._place(part), f"{key} is never true by the hours of this site", because
+            )
 
     def _dead_triggers(self, asked: Sequence[tuple[Fact, Given]], key: str) -> None:
         for fact, given in asked:

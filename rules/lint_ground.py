@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, time, timedelta
 from functools import cache
 
 from drivers.event import SITE
 from drivers.signals import UNKNOWN, by_kind
-from rules.calendar import LATE, Calendar
 from rules.lint_logic import OTHER, Given
-from rules.model import Absence, Count, Fact, FieldWords, Moment, Rule, Sequence, Trigger, World
+from rules.model import Absence, Count, Fact, FieldWords, Rule, Sequence, Trigger, World
 from rules.words import fields_of_any
 
 SITE_SETS: Mapping[str, tuple[str, str]] = {
@@ -21,8 +19,6 @@ SITE_SETS: Mapping[str, tuple[str, str]] = {
     "evacuation.started": ("evacuation", "yes"),
     "evacuation.ended": ("evacuation", "no"),
 }
-A_MONDAY = datetime(2026, 6, 1, tzinfo=UTC)
-"""Two weeks from it on stand for all weeks that are as usual."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,33 +152,8 @@ def _state(given: Given, fact: Fact, sets: Mapping[str, str], world: World) -> G
     return replace(given, states={**given.states, **known})
 
 
-def at_this_site(ground: Ground, world: World, moments: Mapping[str, Moment]) -> Given:
-    """Return what is certain at a site with these hours, which others need not share."""
-    given = ground.given
-    if not world.calendar.hours:
-        given = replace(given, states={**given.states, (SITE, "open"): (UNKNOWN,)})
-    fact = ground.fact
-    if fact.signal != "daily" or fact.members != (SITE,):
+def at_this_site(given: Given, world: World) -> Given:
+    """Return what is certain at this site by its hours, which others need not share."""
+    if world.calendar.hours:
         return given
-    known = tuple(moments[key] for key in fact.fields.get("moment", ()) if key in moments)
-    found = _states_at(known, world.calendar)
-    states = {(SITE, state): tuple(sorted(values)) for state, values in found.items()}
-    return replace(given, states={**given.states, **states})
-
-
-def _states_at(moments: tuple[Moment, ...], calendar: Calendar) -> dict[str, set[str]]:
-    """Return the values that each state of hours and schedules has at these moments, or late."""
-    spans = [(A_MONDAY, A_MONDAY + timedelta(days=14))]
-    for schedule in (calendar.hours, *calendar.schedules.values()):
-        for day in schedule.exceptions() if schedule else ():
-            noon = datetime.combine(day, time(12), UTC)
-            spans.append((noon - timedelta(days=2), noon + timedelta(days=2)))
-    found: dict[str, set[str]] = {}
-    for start, end in spans:
-        for due in calendar.due(start, end, moments):
-            if due.kind != "daily":
-                continue
-            for at in (due.at, due.at + LATE):
-                for state, value in calendar.states(at).items():
-                    found.setdefault(state, set()).add(value)
-    return found
+    return replace(given, states={**given.states, (SITE, "open"): (UNKNOWN,)})

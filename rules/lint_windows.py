@@ -131,9 +131,15 @@ class _Looking:
 
     def rule(self, rule: Rule) -> None:
         poll, device = self._slowest(f for trigger in rule.when for f in completing(trigger))
-        if 0 < rule.cooldown < poll:
-            message = f"cooldown: {shown(rule.cooldown)} is shorter than a poll of {device}"
-            self._problems.warning(rule.mark, message, f"it is looked at every {shown(poll)}")
+        calm = {"cooldown": rule.cooldown, "quiet": rule.quiet.gap if rule.quiet else 0.0}
+        for key, seconds in calm.items():
+            if 0 < seconds < poll:
+                message = f"{key}: {shown(seconds)} is shorter than a poll of {device}"
+                self._problems.warning(rule.mark, message, f"it is looked at every {shown(poll)}")
+        if rule.quiet and rule.quiet.at_most < rule.cooldown:
+            message = f"cooldown: {shown(rule.cooldown)} outlasts at_most: of quiet:"
+            hint = f"what is to fire again after {shown(rule.quiet.at_most)} still waits for it"
+            self._problems.warning(rule.mark, message, hint)
         if rule.escalate and rule.escalate[0].after < SOONEST_ANSWER:
             after = shown(rule.escalate[0].after)
             hint = "escalate: is for what nobody answered; put it into do: to have it at once"

@@ -103,7 +103,7 @@ def test_hours_that_are_not_there_leave_a_rule_blind(tmp_path: Path) -> None:
     rules = "rules: {a: {when: {gate: eas.alarm}, if: site.open, do: {incident: a}}}\n"
 
     assert said(tmp_path, rules) == (
-        "rules/r.yaml:1:42: warning: if: is never true at this site\n"
+        "rules/r.yaml:1:42: warning: if: is never true by the hours of this site\n"
         "    when it is asked, the site has no hours, and site.open is unknown"
     )
 
