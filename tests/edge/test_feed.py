@@ -111,5 +111,5 @@ def test_an_evacuation_is_told_by_its_cause_and_who_ended_it() -> None:
 
 
 def test_a_signal_that_has_no_words_yet_is_told_by_its_own_name() -> None:
-    found = lines(feed(), item("tills", "pos.sale", amount=3, currency="GBP"))
-    assert found == ["12:30:05  Tills                       pos.sale (amount 3, currency GBP)"]
+    found = lines(feed(), item("tills", "walk.point", amount=3, currency="GBP"))
+    assert found == ["12:30:05  Tills                       walk.point (amount 3, currency GBP)"]
