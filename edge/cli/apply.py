@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from edge.cli import words
-from edge.cli.orders import who
 from edge.cli.exits import WrongUsage
+from edge.cli.orders import who
 
 
 def add(parts: Any) -> None:
@@ -40,10 +40,10 @@ def add(parts: Any) -> None:
     )
     made.add_argument(
         "--accept-removal",
-        nargs="+",
+        action="append",
         default=[],
         metavar="RULE",
-        help="these life_safety rules may be gone",
+        help="this life_safety rule may be gone; once for each",
     )
     made.add_argument("--wait", action="store_true", help="wait until the watch is over")
     ending = made.add_mutually_exclusive_group()

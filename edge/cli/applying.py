@@ -161,8 +161,8 @@ def _check(
         words.show(f"warning: the life_safety rule {rule} {way}")
     if missing := sorted(lost.keys() - set(chosen.accept_removal)):
         raise Failed(
-            f"life_safety rules would be gone; if that is meant: "
-            f"--accept-removal {' '.join(missing)}"
+            "life_safety rules would be gone; if that is meant: "
+            + " ".join(f"--accept-removal {rule}" for rule in missing)
         )
     return new
 
