@@ -18,8 +18,11 @@ _ONE = "a fact is of one device; write [{…}, {…}] for any of them, together:
 TRIGGERS = ("sequence", "together", "count", "after", "before", "daily")
 
 
-def fact(node: ys.Node, scope: Scope) -> Fact | None:
-    """Return the fact in `node`, or None after saying what is wrong with it."""
+def fact(node: ys.Node, scope: Scope, *, others: bool = False) -> Fact | None:
+    """Return the fact in `node`, or None after saying what is wrong with it.
+
+    With `others` it is one of several that will do; a group that is empty here is then no mistake.
+    """
     found = scope.mapping(node, "write {<device or group>: <signal or state>}")
     if found is None:
         return None
@@ -35,12 +38,19 @@ def fact(node: ys.Node, scope: Scope) -> Fact | None:
     across = _across(found, scope, group)
     if not members:
         hint = f"add requires: [{subject}] and the rule is inactive where it is empty"
-        scope.problems.warning(found.keys[subject], f"the group {subject} is empty here", hint)
+        if not others:
+            scope.problems.warning(found.keys[subject], f"the group {subject} is empty here", hint)
         return None
     devices = [scope.world.devices[m] for m in members]
     if any(said in device.says for device in devices):
         return _signal(found, scope, subject, said, devices, group=group, across=across)
     return _state(found, scope, subject, said, devices, group=group, across=across)
+
+
+def nobody(node: ys.Node, scope: Scope) -> bool:
+    """Return whether a fact is of a group that is empty here."""
+    keys = node.keys if isinstance(node, ys.Mapping) else ()
+    return any(scope.members(key) == () for key in keys)
 
 
 def _subject(node: ys.Mapping, scope: Scope) -> str | None:

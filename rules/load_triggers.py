@@ -6,7 +6,7 @@ from typing import Literal, cast
 
 from rules import yaml_source as ys
 from rules.load_daily import daily
-from rules.load_facts import TRIGGERS, fact
+from rules.load_facts import TRIGGERS, fact, nobody
 from rules.load_scope import Scope
 from rules.model import Absence, Count, Fact, Sequence, Trigger
 from rules.problems import did_you_mean
@@ -17,17 +17,18 @@ def triggers(node: ys.Node, scope: Scope) -> tuple[Trigger, ...]:
     items = scope.items(node)
     if isinstance(node, ys.Sequence) and not items:
         scope.problems.error(node.mark, "a trigger is wanted, not an empty list")
-    found = [_trigger(item, scope) for item in items]
+    others = not all(nobody(item, scope) for item in items)
+    found = [_trigger(item, scope, others=others) for item in items]
     return tuple(trigger for trigger in found if trigger is not None)
 
 
-def _trigger(node: ys.Node, scope: Scope) -> Trigger | None:
+def _trigger(node: ys.Node, scope: Scope, *, others: bool) -> Trigger | None:
     found = scope.mapping(node, "write {<device or group>: <signal or state>}")
     if found is None:
         return None
     kinds = [key for key in TRIGGERS if key in found.keys]
     if not kinds:
-        return fact(found, scope)
+        return fact(found, scope, others=others)
     match kinds[0]:
         case "daily":
             return daily(found, scope)
@@ -43,6 +44,7 @@ def _facts(node: ys.Node, scope: Scope) -> tuple[Fact, ...]:
     """Return one fact or a list of alternatives."""
     found: list[Fact] = []
     items = scope.items(node)
+    others = not all(nobody(item, scope) for item in items)
     if not items:
         scope.problems.error(node.mark, "a fact is wanted, not an empty list")
     for item in items:
@@ -54,7 +56,7 @@ def _facts(node: ys.Node, scope: Scope) -> tuple[Fact, ...]:
         elif inner and kind:
             hint = "a device or group, and what it says"
             scope.problems.error(inner.keys[kind], f"a fact is wanted here, not {kind!r}", hint)
-        elif (one := fact(item, scope)) is not None:
+        elif (one := fact(item, scope, others=others)) is not None:
             found.append(one)
     return tuple(found)
 
