@@ -196,6 +196,19 @@ class States:
         level = self._levels.get((device, state))
         return level.value if level else UNKNOWN
 
+    def changes(self, pairs: Iterable[tuple[str, str]], since: float) -> list[float]:
+        """Return the ticks after `since` at which any of these (device, state) changed, in order.
+
+        There are none but those that overtook an event of `since`.
+        """
+        found: set[float] = set()
+        for pair in pairs:
+            level = self._levels.get(pair)
+            if level is not None and level.changed > since:
+                found.add(level.changed)
+                found.update(until for until, _, _ in level.past if until > since)
+        return sorted(found)
+
     def last_known(self, device: str, state: str) -> str | None:
         """Return the last value that was not unknown."""
         level = self._levels.get((device, state))

@@ -207,8 +207,7 @@ class HoldCell(Cell):
         reads = self.fact.holding.reads if self.fact.holding else frozenset()
         if any((c.device, c.state) in reads for c in changes):
             for key, hold in list(self._holds.items()):
-                self._ask(key, hold, event.tick)
-                found += self._arm(key, hold, event.tick)
+                found += self._ask_from(key, hold, event.tick)
         return found
 
     def _level_of(self, key: str) -> Literal["in", "out", "unknown"]:
@@ -227,7 +226,7 @@ class HoldCell(Cell):
                 if not matches(self.fact, event):
                     return []
                 hold = self._holds[key] = _Hold(event.tick, self.context.arrivals, event)
-                self._ask(key, hold, event.tick)
+                return self._ask_from(key, hold, event.tick)
             hold.known = True
             return self._arm(key, hold, event.tick)
         if hold is not None:
@@ -238,6 +237,15 @@ class HoldCell(Cell):
             if level == "out":
                 del self._holds[key]
         return []
+
+    def _ask_from(self, key: str, hold: _Hold, tick: float) -> list[Occurrence]:
+        """Ask `while` anew and arm: at `tick`, and where it has changed since: it was overtaken."""
+        found: list[Occurrence] = []
+        holding, states = self.fact.holding, self.context.states
+        for at in (tick, *(states.changes(holding.reads, tick) if holding else ())):
+            self._ask(key, hold, at)
+            found += self._arm(key, hold, at)
+        return found
 
     def _ask(self, key: str, hold: _Hold, tick: float) -> None:
         """Ask `while` anew."""

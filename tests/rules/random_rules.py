@@ -89,6 +89,11 @@ FACTS: st.SearchStrategy[Fact] = st.one_of(
     ),
     st.builds(lambda d: fact("door_back", "contact=open", hold=d), SECONDS),
     st.builds(lambda d: fact("gates", "alarm=active", hold=d), SECONDS),
+    st.builds(
+        lambda d, w: fact("door_back", "contact=open", hold=d, holding=w),
+        st.one_of(st.none(), SECONDS),
+        st.sampled_from([Says("eas_front", "alarm", "quiet"), Says("site", "open", "no")]),
+    ),
     st.builds(lambda d: fact("gates", "alarm=active", hold=d, across=True), SECONDS),
 )
 FEW_FACTS = st.lists(FACTS, min_size=2, max_size=3)

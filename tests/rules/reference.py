@@ -1,8 +1,8 @@
 """A slow engine that keeps the whole history and reads the contract word by word.
 
 It is told the history in the order of ticks. Every answer is found by looking at all of the past
-anew; nothing is remembered between two answers. It knows no `while`, no conditions but one state
-compared with one value, and no near misses.
+anew; nothing is remembered between two answers. It knows no conditions but one state compared
+with one value, and no near misses.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def occurrences(fact: Fact, history: list[Event]) -> list[Seen]:
     each = [(m,) for m in fact.members] if grouped else [fact.members]
     found = []
     for members in each:
-        places = (_entered if fact.hold is None else _held)(fact, members, history)
+        places = (_held if fact.hold or fact.holding else _entered)(fact, members, history)
         name = members[0] if grouped else ""
         found += [Seen(place, event, name, grouped) for place, event in places]
     return sorted(found, key=lambda s: s.place)
@@ -127,29 +127,46 @@ def _entered(
 
 
 def _held(fact: Fact, members: tuple[str, ...], history: list[Event]) -> list[tuple[Place, Event]]:
-    """Return where the value was so for long enough, unknown times left out of every answer."""
-    levels: list[tuple[Place, Event, str]] = []
-    for number, event in enumerate(history):
-        if event.device in members and _says(event, fact.state or "") is not None:
-            place = (event.tick, number)
-            values = [value_at(m, fact.state or "", history, place) for m in members]
-            other = "unknown" if "unknown" in values else "out"
-            levels.append((place, event, "in" if fact.value in values else other))
+    """Return where state and `while` were so for long enough, unknown times left out."""
     found: list[tuple[Place, Event]] = []
     start: tuple[Place, Event] | None = None
+    yes_since: float | None = None
     told = False
-    nexts = [*(place[0] for place, _, _ in levels[1:]), float("inf")]
-    for (place, event, level), after in zip(levels, nexts, strict=False):
+    nexts = [*(event.tick for event in history[1:]), float("inf")]
+    for number, (event, after) in enumerate(zip(history, nexts, strict=False)):
+        place = (event.tick, number)
+        level, answer = _level(fact, members, history, place), _while(fact, history, place)
+        if level == "in":
+            start = start or (place, event)
         if level == "out":
             start, told = None, False
-        if level != "in":
+        if answer == "yes" and yes_since is None:
+            yes_since = event.tick
+        if answer == "no":
+            yes_since, told = None, False
+        if start is None or level != "in" or answer != "yes" or yes_since is None or told:
             continue
-        start = start or (place, event)
-        due = start[0][0] + (fact.hold or 0.0)
-        if not told and due <= after:
+        due = max(start[0][0], yes_since) + (fact.hold or 0.0)
+        if due <= after:
             told = True
             found.append(((due, FAR + start[0][1]) if due > place[0] else place, start[1]))
     return found
+
+
+def _level(fact: Fact, members: tuple[str, ...], history: list[Event], place: Place) -> str:
+    values = [value_at(m, fact.state or "", history, place) for m in members]
+    other = "unknown" if "unknown" in values else "out"
+    return "in" if fact.value in values else other
+
+
+def _while(fact: Fact, history: list[Event], place: Place) -> str:
+    if fact.holding is None:
+        return "yes"
+    ((device, state),) = fact.holding.reads
+    value = value_at(device, state, history, place)
+    if value == "unknown":
+        return "unknown"
+    return "yes" if fact.holding.source == f"{device}.{state} == {value!r}" else "no"
 
 
 # --- windows -----------------------------------------------------------------------------------
@@ -228,7 +245,8 @@ def _absent(trigger: Absence, history: list[Event]) -> list[Seen]:
         if any(_together(trigger, one, other) for other in came):
             continue
         members = {m for f in trigger.without for m in f.members}
-        watched = {one.member} if one.member in members else members
+        who = one.event.device if trigger.by == "device" else one.member
+        watched = {who} if who in members else members
         blind = trigger.blind == "skip" and any(
             _was_down(m, history, start, start + within) for m in watched
         )

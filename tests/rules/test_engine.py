@@ -71,6 +71,19 @@ def test_two_triggers_of_one_rule_fire_once_on_one_event() -> None:
     assert fires(one, said(1, "door_front", "door.opened")) == ["1 r fired"]
 
 
+def test_two_triggers_of_one_rule_are_one_repeat_and_one_refusal() -> None:
+    both = (fact("door_front", "door.opened"), fact("door_front", "contact=open"))
+    events = (
+        said(1, "door_front", "door.opened"),
+        said(2, "door_front", "door.closed"),
+        said(3, "door_front", "door.opened"),
+    )
+    assert fires(rule(*both, cooldown=30.0), *events)[-1] == "31 r repeated 1"
+    shut = rule(*both, condition=Says("site", "open", "yes"))
+    reason = "if site.open == 'yes': site.open was unknown"
+    assert fires(shut, *events) == [f"1 r not: {reason}", f"3 r not: {reason}"]
+
+
 def test_rules_decide_in_their_order() -> None:
     rules = [rule(ALARM, name=name) for name in ("b", "a", "c")]
     found = told(play(engine(*rules), said(1, "eas_front", "eas.alarm")))
@@ -152,6 +165,55 @@ def test_if_is_asked_when_the_trigger_is_complete(
     assert told(decisions) == expected
     blind = [d for d in decisions if isinstance(d, NotFired) and d.blind]
     assert bool(blind) == (value == "unknown" and if_unknown == "skip")
+
+
+CLOSED = Says("site", "open", "no")
+LEFT_OPEN = fact("door_back", "contact=open", hold=10.0)
+
+
+def handled(one: Rule, *steps: Any) -> list[str]:
+    """Feed events and advance to ticks as they come, then to the end."""
+    on = engine(one)
+    on.feed(said(-5, "site", "closed"))
+    found = [d for s in steps for d in (on.advance(s) if isinstance(s, int) else on.feed(s))]
+    return told(found + on.advance(1000))
+
+
+def test_a_deadline_that_runs_late_sees_what_was_so_when_it_fell_due() -> None:
+    door, opens = said(0, "door_back", "door.opened"), said(12, "site", "opened")
+    one = rule(LEFT_OPEN, condition=CLOSED)
+    assert handled(one, door, opens) == ["10 r fired"]
+    assert handled(one, door, opens, said(11, "door_front", "door.opened")) == ["10 r fired"]
+
+
+def test_what_changes_at_the_tick_of_a_deadline_comes_after_it() -> None:
+    door, opens = said(0, "door_back", "door.opened"), said(10, "site", "opened")
+    assert handled(rule(LEFT_OPEN, condition=CLOSED), door, opens) == ["10 r fired"]
+
+
+def test_an_event_that_was_overtaken_sees_what_was_so_at_its_tick() -> None:
+    opens, late = said(12, "site", "opened"), said(8, "door_back", "door.opened")
+    fires_at_8 = rule(fact("door_back", "door.opened"), condition=CLOSED)
+    assert handled(fires_at_8, 8, opens, 8, late) == ["8 r fired"]
+
+
+def test_a_while_that_ended_before_an_overtaken_event_was_handled_has_ended() -> None:
+    opens, late = said(12, "site", "opened"), said(8, "door_back", "door.opened")
+    short = rule(fact("door_back", "contact=open", hold=3.0, holding=CLOSED))
+    long = rule(fact("door_back", "contact=open", hold=5.0, holding=CLOSED))
+    assert handled(short, 8, opens, 8, late) == ["11 r fired"]
+    assert handled(long, 8, opens, 8, late) == ["12 r not: held 4 s of 5 s"]
+
+
+def test_what_fell_due_while_down_sees_what_was_known_before() -> None:
+    one = rule(LEFT_OPEN, condition=CLOSED)
+    first = engine(one)
+    play(first, said(-5, "site", "closed"), said(0, "door_back", "door.opened"))
+    second = Engine([one], SHOP)
+    second.restore(first.save())
+    second.resume(500.0, crashed=False)
+    second.feed(said(500, "site", "state.known", sets={"open": "yes"}))
+    assert told(second.advance(600)) == ["10 r fired late"]
 
 
 # --- cooldown --------------------------------------------------------------------------------
