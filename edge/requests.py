@@ -142,6 +142,25 @@ class Desk:
             for r in self._parts.configuration.rules.rules
         ]
 
+    async def explain(self, request: Request) -> dict[str, Any]:
+        """Return what the rules wait for now; `rule` names one of them, else all are told."""
+        from rules.waits import waits
+
+        tick, wanted = self._parts.clock.tick(), request.get("rule")
+        found = [
+            {
+                "rule": wait.rule,
+                "what": wait.what,
+                "member": wait.member,
+                "text": wait.text,
+                "left": round(max(wait.until - tick, 0.0), 3),
+            }
+            for run, deadlines in self._parts.decider.engine.at_work()
+            if wanted in (None, run.rule.id)
+            for wait in waits(run, deadlines, tick)
+        ]
+        return {"waits": found}
+
     async def tail(self, _request: Request) -> AsyncGenerator[dict[str, Any], None]:
         line = Line()
         self._parts.pipeline.followers.append(line)

@@ -29,6 +29,7 @@ async def serving(parts: Parts, changes: Changing | None = None) -> None:
         "status": lambda _request: desk.status(),
         "devices": lambda _request: desk.devices(),
         "rules": lambda _request: desk.rules(),
+        "explain": desk.explain,
         "order": desk.order,
         "evacuate": desk.evacuate,
         "acknowledge": desk.acknowledge,

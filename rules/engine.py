@@ -13,7 +13,7 @@ from typing import Any
 
 from drivers.event import SITE, Event
 from drivers.priorities import Priority
-from rules.deadlines import Deadlines
+from rules.deadlines import Deadline, Deadlines
 from rules.event_json import Events
 from rules.firing import RuleRun
 from rules.model import Decision, Ended, Rule, World
@@ -85,6 +85,14 @@ class Engine:
     def waits(self) -> list[tuple[float, Event | None]]:
         """Return what waits: each deadline's tick and the event that began it, in order."""
         return [(d.tick, d.event) for d in self._deadlines]
+
+    def at_work(self) -> list[tuple[RuleRun, list[Deadline]]]:
+        """Return every rule that is at work with its deadlines, to be looked at."""
+        own: dict[str, list[Deadline]] = {rule: [] for rule in self._runs}
+        for deadline in self._deadlines:
+            if deadline.rule in own:
+                own[deadline.rule].append(deadline)
+        return [(run, own[rule]) for rule, run in self._runs.items()]
 
     def assume(self, event: Event) -> None:
         """Take what `event` sets as so already: nothing is entered, holds count from its tick."""
