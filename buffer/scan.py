@@ -72,6 +72,11 @@ class Scan:
         """Return the first record from `sequence` on."""
         return self._one("WHERE sequence >= ? ORDER BY sequence LIMIT 1", sequence)
 
+    def last_before(self, sequence: int) -> int:
+        """Return the sequence of the record before `sequence`; 0 when there is none."""
+        row = self._one("WHERE sequence < ? ORDER BY sequence DESC LIMIT 1", sequence)
+        return 0 if row is None else row.sequence
+
     def before(self, sequence: int, kind: Kind, within: int) -> Row | None:
         """Return the last record of `kind` among the `within` sequence numbers before."""
         return self._one(

@@ -55,6 +55,8 @@ class _Exported(msgspec.Struct):
     body: msgspec.Raw = msgspec.Raw(b"{}")
 
 
+_LOOKED = 10
+"""Records looked into for the time at which a journal begins."""
 _narrow = msgspec.json.Decoder(_Narrow)
 _exported = msgspec.json.Decoder(_Exported)
 _PRIORITIES = tuple(Priority)
@@ -107,14 +109,13 @@ def opened(
     with Scan(path) as scan:
         first = scan.first if since is None else sequence_at(scan, since)
         last = scan.last if until is None else sequence_at(scan, until) - 1
-        begins = scan.at_or_after(scan.first)
-        begun = None if begins is None else _time(begins)
+        begun = _begun(scan)
         if since is not None and begun is not None and begun > since:
             played.journal_begins = begun
         saved = _snapshot(scan, first)
         played.restored = saved is not None
         played.events = scan.count(first, last, _COUNTED)
-        played.evicted = scan.evicted(first, last)
+        played.evicted = scan.evicted(scan.last_before(first) + 1, last)
         events = _events(scan, first, last, interest, devices, played, progress)
         yield History(saved=saved, events=events, played=played)
 

@@ -1,9 +1,11 @@
-"""`storewarden journal stat|tail|verify`: the journal, also of a stopped box."""
+"""`storewarden journal stat|tail|export|verify`: the journal, also of a stopped box."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,24 +14,29 @@ from edge.cli.exits import DONE, NO, Failed
 
 if TYPE_CHECKING:
     from buffer.journal import Journal
+    from buffer.record import Record
 
 
 def add(commands: Any) -> None:
     journal = words.command(
         commands, "journal", "look into the journal", _none, "storewarden journal verify"
     )
-    parts = journal.add_subparsers(dest="part", metavar="stat|tail|verify", required=True)
+    parts = journal.add_subparsers(dest="part", metavar="stat|tail|export|verify", required=True)
     for name, text, act in (
         ("stat", "how many records there are and how many are unsent", act_stat),
         ("tail", "the last records", act_tail),
+        ("export", "every record as a line of JSON, oldest first", act_export),
         ("verify", "check the hash chain over the whole file", act_verify),
     ):
         made = words.command(parts, name, text, act, f"storewarden journal {name}")
         words.config_option(made)
         made.add_argument("--file", type=Path, help="a journal file, in place of the site's own")
-        words.json_option(made)
         if name == "tail":
             made.add_argument("--count", type=words.count, default=20, metavar="N")
+        if name == "export":
+            made.add_argument("--output", type=Path, metavar="FILE", help="in place of stdout")
+        else:
+            words.json_option(made)
 
 
 def _none(_chosen: argparse.Namespace) -> int:
@@ -88,8 +95,6 @@ def act_stat(chosen: argparse.Namespace) -> int:
 
 
 def act_tail(chosen: argparse.Namespace) -> int:
-    from drivers.priorities import Priority
-
     with _open(chosen) as journal:
         records = journal.tail(chosen.count)
     for record in records:
@@ -98,20 +103,48 @@ def act_tail(chosen: argparse.Namespace) -> int:
         except ValueError:
             body = {"unreadable": record.body.hex()}
         if chosen.json:
-            head = {
-                "sequence": record.sequence,
-                "id": record.id,
-                "kind": record.kind,
-                "priority": Priority(record.priority).name,
-                "link": record.link.hex(),
-            }
-            words.print_json(head | {"body": body})
+            words.print_json(_head(record) | {"body": body})
         else:
             where = f"{body.get('device', '')} {body.get('signal', '')}"
             data = json.dumps(body.get("data", {}), ensure_ascii=False)
             if record.kind == "snapshot":
                 data = words.counted(len(record.body), "byte")
             print(f"{record.sequence:>8} {body.get('at', '')} {record.kind:<8} {where} {data}")
+    return DONE
+
+
+def _head(record: Record) -> dict[str, Any]:
+    """Return all of a record but its body, as JSON values."""
+    from drivers.priorities import Priority
+
+    return {
+        "sequence": record.sequence,
+        "id": record.id,
+        "kind": record.kind,
+        "priority": Priority(record.priority).name,
+        "link": record.link.hex(),
+    }
+
+
+def act_export(chosen: argparse.Namespace) -> int:
+    from buffer.storage import JournalError
+
+    with ExitStack() as stack:
+        journal = stack.enter_context(_open(chosen))
+        out = sys.stdout
+        if chosen.output is not None:
+            out = stack.enter_context(chosen.output.open("w", encoding="utf-8"))
+        try:
+            for record in journal.since(0):
+                try:
+                    body = record.body.decode()
+                    json.loads(body)
+                except ValueError:
+                    body = json.dumps({"unreadable": record.body.hex()})
+                head = json.dumps(_head(record))
+                out.write(f'{head[:-1]}, "body": {body}}}\n')
+        except JournalError as error:
+            raise Failed(str(error)) from None
     return DONE
 
 
