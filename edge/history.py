@@ -120,6 +120,17 @@ def opened(
         yield History(saved=saved, events=events, played=played)
 
 
+def _begun(scan: Scan) -> datetime | None:
+    """Return the time of the first record that tells one."""
+    sequence = scan.first
+    for _ in range(_LOOKED):
+        row = scan.at_or_after(sequence)
+        if row is None or (time := _time(row)) is not None:
+            return None if row is None else time
+        sequence = row.sequence + 1
+    return None
+
+
 def sequence_at(scan: Scan, at: datetime) -> int:
     """Return the first sequence of a record not before `at`; clocks that went back aside."""
     low, high = scan.first, scan.last + 1
