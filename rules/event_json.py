@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from drivers.event import Event
 from drivers.priorities import Priority
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 
 
 class Events:
@@ -34,11 +37,11 @@ class Events:
                 event.kind,
                 int(event.priority),
                 event.tick,
-                event.at.isoformat(),
+                (event.at - EPOCH) // MICROSECOND,
                 boot,
                 int(event.trusted),
-                dict(event.fields),
                 dict(event.sets),
+                None if event.fields == {"values": event.sets} else dict(event.fields),
             ]
             self._rows.append(row)
         return found
@@ -61,11 +64,11 @@ class Events:
                 kind=row[2],
                 priority=Priority(row[3]),
                 tick=row[4],
-                at=datetime.fromisoformat(row[5]),
+                at=EPOCH + row[5] * MICROSECOND,
                 boot=boots[row[6]],
                 trusted=bool(row[7]),
-                fields=dict(row[8]),
-                sets=dict(row[9]),
+                sets=dict(row[8]),
+                fields={"values": dict(row[8])} if row[9] is None else dict(row[9]),
             )
             for row in saved["rows"]
         ]

@@ -13,6 +13,8 @@ from drivers.signals import UNKNOWN
 from rules.event_json import Events
 
 LINK = "link"
+LONG_AGO = -1e15
+"""A tick before every other; a JSON value, as minus infinity is not."""
 OVERTAKEN = 10.0
 """Seconds that an event may be overtaken by, or a deadline run late, and still see what was so
 at its own tick."""
@@ -45,13 +47,13 @@ class Change:
 class _Level:
     value: str = UNKNOWN
     since: float = 0.0
-    updated: float = float("-inf")
+    updated: float = LONG_AGO
     known: str | None = None
     """The last value that was not unknown."""
     known_since: float = 0.0
     event: Event | None = None
     """What entered the last known value."""
-    changed: float = float("-inf")
+    changed: float = LONG_AGO
     """The tick at which it became `value`."""
     past: list[tuple[float, str, float]] = field(default_factory=list)
     """What it was lately: until which tick, which value, since when."""
@@ -79,6 +81,44 @@ class _Level:
         while len(self.past) > PAST_KEPT or self.past[0][0] <= tick - OVERTAKEN:
             del self.past[0]
         self.value, self.changed = value, tick
+
+    def save(self, state: str, events: Events, since: float) -> list[Any]:
+        """Return JSON values: what led to it and when it was heard last, or all of it in full."""
+        event = events.number(self.event) if self.event is not None else None
+        past = [list(one) for one in self.past if one[0] > since]
+        if self.event is not None and self._follows_from(state, self.event):
+            short = [event, self.updated] if self.updated != self.event.tick else [event]
+            return [event, self.updated, past] if past else short
+        return [
+            event,
+            self.updated,
+            past,
+            self.value,
+            self.since,
+            self.changed,
+            self.known,
+            self.known_since,
+        ]
+
+    def _follows_from(self, state: str, event: Event) -> bool:
+        same = self.value == self.known == event.sets.get(state)
+        return same and self.since == self.changed == self.known_since == event.tick
+
+    @classmethod
+    def restored(cls, state: str, row: list[Any], events: Events) -> _Level:
+        """Return the level that `save` wrote."""
+        level = cls()
+        level.event = events.event(row[0]) if row[0] is not None else None
+        if level.event is not None:
+            level.value = level.known = level.event.sets.get(state, UNKNOWN)
+            level.since = level.changed = level.known_since = level.updated = level.event.tick
+        if len(row) > 1:
+            level.updated = row[1]
+        if len(row) > 2:
+            level.past = [(until, value, since) for until, value, since in row[2]]
+        if len(row) > 3:
+            level.value, level.since, level.changed, level.known, level.known_since = row[3:]
+        return level
 
 
 @dataclass(slots=True)
@@ -146,7 +186,7 @@ class States:
         for state in event.sets:
             level = self._levels[event.device, state]
             level.past.clear()
-            level.changed = float("-inf")
+            level.changed = LONG_AGO
         if event.sets.get(LINK) == "up":
             self._links[event.device].spans.clear()
 
@@ -273,17 +313,7 @@ class States:
         levels: dict[str, dict[str, Any]] = {}
         for device, state in ((d, s) for d, states in self._of_device.items() for s in states):
             level = self._levels[device, state]
-            past = [list(one) for one in level.past if one[0] > since]
-            row = [
-                level.value,
-                level.since,
-                level.updated,
-                level.changed,
-                level.known,
-                level.known_since,
-                events.number(level.event) if level.event else None,
-            ]
-            levels.setdefault(device, {})[state] = [*row, past] if past else row
+            levels.setdefault(device, {})[state] = level.save(state, events, since)
         said: dict[str, dict[str, list[float]]] = {}
         for (device, kind), ticks in self._said.items():
             old = max(bisect_right(ticks, since) - 1, 0)
@@ -301,11 +331,7 @@ class States:
         """Go on from what `save` returned."""
         for device, states in saved["levels"].items():
             for state, row in states.items():
-                value, since, updated, changed, known, known_since, event, *past = row
-                level = _Level(value, since, updated, known, known_since)
-                level.event = events.event(event) if event is not None else None
-                level.changed = changed
-                level.past = [(one[0], one[1], one[2]) for one in (past[0] if past else ())]
+                level = _Level.restored(state, row, events)
                 self._levels[device, state] = level
                 self._of_device.setdefault(device, []).append(state)
         for device, spans in saved["links"].items():

@@ -381,7 +381,7 @@ def _steps(rule: Rule, fired: list[Seen], history: list[Event]) -> list[str]:
 def _ends(rule: Rule, fired: list[Seen], history: list[Event]) -> list[str]:
     """Return where `until` ends what the firings hold: one lease a member."""
     untils = [seen for trigger in rule.until for seen in completions(trigger, history)]
-    lines: set[str] = set()
+    lines: set[tuple[Place, str]] = set()
     for until in untils:
         if until.blind:
             continue
@@ -396,5 +396,5 @@ def _ends(rule: Rule, fired: list[Seen], history: list[Event]) -> list[str]:
                 if not (u.grouped and member and u.member != member)
             ]
             if taken and not between:
-                lines.add(f"{until.place[0]:g} {member} ended")
-    return list(lines)
+                lines.add((until.place, member))
+    return [f"{place[0]:g} {member} ended" for place, member in lines]
