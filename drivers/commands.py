@@ -88,6 +88,7 @@ class Goto(Command):
     holds: ClassVar[Hold] = "with_for"
 
     preset: str
+    """The preset's name on the camera."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +110,7 @@ class Send(Command):
     kind: ClassVar[str] = "send"
 
     text: str
+    """What is sent."""
 
 
 BY_KIND: dict[str, type[Command]] = {
@@ -128,6 +130,7 @@ class Evacuate(Command):
     kind: ClassVar[str] = "evacuate"
 
     cause: str
+    """Why, in a word: `fire`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +140,7 @@ class OpenIncident(Command):
     kind: ClassVar[str] = "incident"
 
     name: str
+    """What kind of case it is, in a word of your own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +150,7 @@ class SetMode(Command):
     kind: ClassVar[str] = "mode"
 
     name: str
+    """A mode of the site, or `hours`."""
     duration: Seconds | None = None
     """Seconds; written `for:` in rules. None: as long as the mode may last."""
 

@@ -23,7 +23,7 @@ from drivers.settings import (
 )
 from edge.config.site_file import SiteAsWritten
 from edge.config.site_modes import ModeAsWritten
-from edge.config.source_docs import field_docs, summary
+from rules.source_docs import field_docs, summary
 from rules import convert
 from rules import yaml_source as ys
 
