@@ -16,7 +16,7 @@ from buffer.storage import JournalError
 from buffer.writer import Writer
 from drivers.event import SITE, Event
 from drivers.priorities import Priority
-from edge import swap, trial, watch_file
+from edge import aside, swap, trial, watch_file
 from edge.assembly import Parts
 from edge.config import last_good, reverted
 from edge.config.model import Configuration
@@ -162,9 +162,7 @@ class Changes:
     async def _reload(self) -> None:
         places, speaker = self._places, self.parts.speaker
         try:
-            found = await asyncio.to_thread(
-                last_good.load_accepted, places.configuration, places.state
-            )
+            found = await aside.run(last_good.load_accepted, places.configuration, places.state)
         except ConfigurationRefused as refusal:
             log.error("the new configuration is refused, the running one goes on:\n%s", refusal)  # noqa: TRY400
             _say_refused(speaker, refusal.problems)
@@ -175,7 +173,7 @@ class Changes:
             watch_file.remove(places.state)
         if self._watch is None:
             try:
-                await asyncio.to_thread(last_good.keep, found, places.state)
+                await aside.run(last_good.keep, found, places.state)
             except OSError as error:
                 log.error("%s: %s; the new rules run all the same", places.state, error.strerror)  # noqa: TRY400
         self._accept(None)
@@ -196,12 +194,12 @@ class Changes:
             old = parts.configuration
             if self._watch is not None:
                 raise Refused("other rules are on trial: confirm them or revert them first")
-            found = await asyncio.to_thread(trial.checked, self._places, old, wanted)
+            found = await aside.run(trial.checked, self._places, old, wanted)
             watched = found.hash != old.hash
             if watched:
                 plan = trial.plan(wanted, old, found, parts.clock, parts.writer.head)
                 try:
-                    await asyncio.to_thread(trial.stage, found, plan, state)
+                    await aside.run(trial.stage, found, plan, state)
                 except OSError as error:
                     raise Refused(f"{state}: {error.strerror}") from None
                 self._watch = Watch(plan=plan)
@@ -256,7 +254,7 @@ class Changes:
         """Let the rules on trial be the last good ones."""
         state, config = self._places.state, self.parts.configuration.hash
         try:
-            await asyncio.to_thread(last_good.promote, config, state)
+            await aside.run(last_good.promote, config, state)
         except OSError as error:
             log.error("%s: %s; the rules stay all the same", state, error.strerror)  # noqa: TRY400
         fields = {"config": config, "by": by, "reason": reason}
@@ -272,16 +270,14 @@ class Changes:
         found = Reverted(config=plan.config, to=plan.before, at=at, reason=reason, by=by)
         log.warning("back to the configuration %s: %s", plan.before, reason)
         try:
-            old = await asyncio.to_thread(
-                last_good.load_last_good, self._places.configuration, state
-            )
+            old = await aside.run(last_good.load_last_good, self._places.configuration, state)
         except ConfigurationRefused as refusal:
             log.error("there is no way back, the rules on trial stay:\n%s", refusal)  # noqa: TRY400
             _say_refused(self.parts.speaker, refusal.problems)
             await self._over()
             return False
         try:
-            await asyncio.to_thread(reverted.write, found, state)
+            await aside.run(reverted.write, found, state)
         except OSError as error:
             log.error("%s: %s; the box goes back all the same", state, error.strerror)  # noqa: TRY400
         self._accept(reverted.problems(found))

