@@ -16,7 +16,7 @@ from rules.model import Decision, Ended, Fired, NotFired, Repeated, Rule
 from rules.states import OVERTAKEN
 from tests.rules import reference
 from tests.rules.building import engine, heard, play, told
-from tests.rules.random_rules import histories, overtakes_well, rules, shifted
+from tests.rules.random_rules import asked_devices, histories, overtakes_well, rules, shifted
 from tests.rules.worlds import SHOP
 
 END = 10_000.0
@@ -142,12 +142,17 @@ def rules_do_not_know_of_each_other(one: Rule, other: Rule, events: list[Event])
 
 
 def devices_may_overtake_each_other(one: Rule, events: list[Event], lags: list[int]) -> None:
-    """The inbox hands over what is urgent first, and advances to the oldest that waits."""
+    """The inbox hands over what is urgent first, and advances to the oldest that waits.
+
+    No two ticks are the same: among equal ones the order of handling counts. What `if` and
+    `while` read is urgent: what fires at once can't know what is still to come.
+    """
     if not overtakes_well(one):
         return
+    events = [replace(e, tick=e.tick + number / 100) for number, e in enumerate(events)]
     devices = sorted({e.device for e in events})
-    lag = dict(zip(devices, lags, strict=False))
-    handled = sorted(events, key=lambda e: min(e.tick + lag[e.device], e.tick + OVERTAKEN - 1))
+    lag = dict(zip(devices, lags, strict=False)) | dict.fromkeys(asked_devices(one), 0)
+    handled = sorted(events, key=lambda e: e.tick + min(lag[e.device], OVERTAKEN - 1))
     running, found = engine(one), []
     for number, event in enumerate(handled):
         oldest = min(e.tick for e in handled[number:])

@@ -102,10 +102,6 @@ SAME = st.sampled_from([None, None, "device"])
 BY = st.sampled_from([None, None, "device", "aisle"])
 
 
-def _counts(one: Fact) -> bool:
-    return one.hold is None
-
-
 TRIGGERS: st.SearchStrategy[Trigger] = st.one_of(
     FACTS,
     st.builds(lambda fs, d, by: sequence(*fs, within=d, by=by), FEW_FACTS, SECONDS, BY),
@@ -150,6 +146,13 @@ def overtakes_well(one: Rule) -> bool:
         return False
     across = [f for t in one.when for f in _facts(t) if f.across and f.state is not None]
     return not across
+
+
+def asked_devices(one: Rule) -> set[str]:
+    """Return the devices whose states `if` and `while` read."""
+    whiles = [f.holding for t in one.when for f in _facts(t)]
+    conditions = [c for c in (one.condition, *whiles) if c is not None]
+    return {device for c in conditions for device, _ in c.reads}
 
 
 def _facts(trigger: Trigger) -> list[Fact]:
