@@ -35,7 +35,6 @@ class AbsenceMachine:
         self.trigger, self.rule, self.path = trigger, rule, path
         self.report, self.context = report, context
         self.correlation = Correlation.of((*trigger.fact, *trigger.without), trigger.by)
-        self.watched = tuple(dict.fromkeys(m for f in trigger.without for m in f.members))
         self._number: int | None = None
         """The trigger's place in `when`, once near misses are said."""
         self._waits: dict[Key, list[Deadline]] = {}
@@ -168,11 +167,20 @@ class AbsenceMachine:
             return []
         return [self._complete(one, found[0], one.tick - within, one.tick)]
 
+    def _watched(self, key: Key) -> tuple[str, ...]:
+        """Return who could have said the other; of a group per member it is that of `key`."""
+        found: dict[str, None] = {}
+        for fact in self.trigger.without:
+            group = None if fact.across else fact.group
+            apart = self.trigger.by == "device" or group == self.correlation.group is not None
+            mine = apart and key is not None and key in fact.members
+            found |= dict.fromkeys((key,) if mine and key is not None else fact.members)
+        return tuple(found)
+
     def _complete(self, one: Occurrence, key: Key, start: float, end: float) -> Completion:
         blind = ""
         if self.trigger.blind == "skip":
-            watched = (key,) if key is not None and key in self.watched else self.watched
-            blind = self.context.states.was_down(watched, start, end)
+            blind = self.context.states.was_down(self._watched(key), start, end)
         return Completion(
             one.tick,
             one.number,

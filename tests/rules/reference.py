@@ -244,9 +244,11 @@ def _absent(trigger: Absence, history: list[Event]) -> list[Seen]:
             came = [s for s in others if s.place < one.place and tick - s.place[0] < within]
         if any(_together(trigger, one, other) for other in came):
             continue
-        members = {m for f in trigger.without for m in f.members}
         who = one.event.device if trigger.by == "device" else one.member
-        watched = {who} if who in members else members
+        watched: set[str] = set()
+        for f in trigger.without:
+            apart = trigger.by == "device" or (f.group is not None and not f.across)
+            watched |= {who} if apart and who in f.members else set(f.members)
         blind = trigger.blind == "skip" and any(
             _was_down(m, history, start, start + within) for m in watched
         )
@@ -300,11 +302,11 @@ def decisions(rule: Rule, history: list[Event]) -> list[str]:
 
 def _decided(rule: Rule, history: list[Event]) -> list[tuple[Seen, str]]:
     found: list[tuple[Seen, str]] = []
-    complete: dict[tuple[float, str, str], Seen] = {}
+    complete: dict[tuple[Place, str], Seen] = {}
     for trigger in rule.when:
         for seen in completions(trigger, history):
-            key = (seen.place[0], seen.event.id, seen.member)
-            if key not in complete or complete[key].place > seen.place:
+            key = (seen.place, seen.member)
+            if key not in complete or complete[key].blind:
                 complete[key] = seen
     for seen in sorted(complete.values(), key=lambda s: s.place):
         found.append((seen, _answer(rule, seen, found, history)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -351,6 +352,16 @@ def test_before_is_blind_too() -> None:
     expected = ["10 r not: eas_back could not be heard meanwhile"]
     assert fires(UNPAID, *lost_before, alarm(10)) == expected
     assert fires(UNPAID, *lost_before, alarm(14)) == ["14 r fired"]
+
+
+def test_who_answers_for_all_is_watched_beside_the_member() -> None:
+    one = before(fact("gates", "eas.alarm"), fact("gates", "eas.ended"), within=5.0)
+    trigger = dataclasses.replace(one, without=(*one.without, CLOSED))
+    door = (lost(1, "door_back"), said(2, "door_back", "link.up"))
+    other = (lost(1, "eas_back"), said(2, "eas_back", "link.up"))
+    expected = ["3 r/eas_front not: door_back could not be heard meanwhile"]
+    assert fires(trigger, *door, alarm(3)) == expected
+    assert fires(trigger, *other, alarm(3)) == ["3 r/eas_front fired"]
 
 
 def test_the_blind_member_alone_is_blind() -> None:
