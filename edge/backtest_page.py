@@ -25,7 +25,7 @@ body{margin:0 auto;max-width:62rem;padding:2rem 1.25rem;background:var(--page);c
 font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
 h1{font-size:1.6rem;line-height:1.25;margin:0}h2{font-size:1.1rem;margin:2.2rem 0 .6rem}
 p{margin:.4rem 0}.dim{color:var(--dim)}.lead{font-size:1.15rem;margin:1rem 0}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(10.5rem,1fr));gap:.75rem;
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(15rem,1fr));gap:.75rem;
 margin:1.25rem 0}
 .tile{background:var(--box);border-radius:8px;padding:.7rem .9rem}
 .tile b{display:block;font-size:1.2rem;font-variant-numeric:tabular-nums}
@@ -90,7 +90,7 @@ def lead(report: Report) -> str:
         word = "fewer" if new < old else "more"
         part = say.percent(old, new)
         many = say.whole(abs(new - old))
-        first = f"The new rules would have raised {many} alarms {word} {over}{part}"
+        first = f"The new rules would have raised {many} {word} alarms {over}{part}"
     seconds = report.siren_seconds_after - report.siren_seconds_before
     if abs(seconds) < 0.05:
         return f"{first}; the sirens would have sounded just as long."
@@ -141,7 +141,9 @@ def _table(title: str, lines: Mapping[str, Line], report: Report, *, tagged: boo
             continue
         tag = f' <span class="tag">{state}</span>' if state else ""
         cells = [
-            say.turned(say.whole(old.alarms), say.whole(new.alarms)),
+            say.turned(say.whole(old.alarms), say.whole(new.alarms))
+            if old.alarms or new.alarms or tagged
+            else "",
             say.whole(line.lost) if line.lost else "",
             say.whole(line.gained) if line.gained else "",
             say.sirens(old, new) if old.siren_seconds or new.siren_seconds else "",

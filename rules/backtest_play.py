@@ -56,7 +56,7 @@ class Tally(Protocol):
     """Who counts what a side does."""
 
     def fired(self, fired: Fired, at: datetime) -> None: ...
-    def ordered(self, order: Order, at: datetime) -> None: ...
+    def ordered(self, order: Order, device: str, at: datetime) -> None: ...
     def sounded(self, device: str, rule: str, began: datetime, seconds: float) -> None: ...
 
 
@@ -183,13 +183,14 @@ class Play:
             self._tally.fired(decision, self._wall(decision.tick))
         for order in decision.orders:
             if not order.shadow or self.side.shadow:
-                self._ordered(order, decision.tick, repeat=isinstance(decision, NotFired))
+                if isinstance(decision, Fired):
+                    on = decision.event.device if order.device == SITE else order.device
+                    self._tally.ordered(order, on, self._wall(decision.tick))
+                self._ordered(order, decision.tick)
 
-    def _ordered(self, order: Order, tick: float, *, repeat: bool) -> None:
+    def _ordered(self, order: Order, tick: float) -> None:
         at = self._wall(tick)
         command = order.command
-        if not repeat:
-            self._tally.ordered(order, at)
         if order.device == SITE:
             self._site(order, tick)
             return

@@ -144,7 +144,7 @@ class Report:
     days: dict[str, Line] = field(default_factory=dict)
     """By local date, `2026-11-20`."""
     devices: dict[str, Line] = field(default_factory=dict)
-    """Alarms under the device that completed them, siren seconds and orders under theirs."""
+    """Alarms and incidents under the device that completed them, the rest under their own."""
     examples: list[Alarm] = field(default_factory=list)
     """The first of each rule that were lost or gained, in order of time."""
     changed: Mapping[str, str] = field(default_factory=dict)

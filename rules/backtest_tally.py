@@ -134,12 +134,12 @@ class OneSide:
         )
         self._counting.alarm(self._which, alarm)
 
-    def ordered(self, order: Order, at: datetime) -> None:
-        """Count an order; sirens are counted by their seconds too."""
+    def ordered(self, order: Order, device: str, at: datetime) -> None:
+        """Count an order on a device; sirens are counted by their seconds."""
         command = order.command
         if self._counting.only not in (None, order.rule):
             return
-        for line in self._counting.lines(order.rule, order.device, at):
+        for line in self._counting.lines(order.rule, device, at):
             figures = self._figures(line)
             if isinstance(command, RecordClip):
                 figures.clips += 1
