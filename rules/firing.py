@@ -47,8 +47,8 @@ class RuleRun:
         self._escalations: list[Deadline] = []
         self._recording: dict[tuple[str, str], float] = {}
         """Member and recorder to the tick until which it records."""
-        self._last: dict[str, tuple[str, float]] = {}
-        """Member to event and tick of what was complete last: two triggers are one together."""
+        self._last: dict[str, tuple[float, int]] = {}
+        """Member to where something was complete last: two triggers are one together."""
 
     @property
     def cells(self) -> list[Cell]:
@@ -56,8 +56,10 @@ class RuleRun:
 
     def owners(self) -> dict[str, Owner]:
         """Return whoever in it waits for deadlines, by path."""
-        parts = [part for trigger in self.triggers for part in trigger.owners()]
-        return {part.path: part for part in (self, self.leases, self.repeats, *parts)}
+        parts: list[Owner] = [self, self.leases, self.repeats]
+        for trigger in self.triggers:
+            parts += trigger.owners()
+        return {part.path: part for part in parts}
 
     # --- firing ------------------------------------------------------------------------------
 
@@ -66,12 +68,12 @@ class RuleRun:
         return [decision for done in completions for decision in self._complete(done)]
 
     def _complete(self, done: Completion) -> list[Decision]:
-        if self._last.get(done.member) == (done.event.id, done.tick):
+        if self._last.get(done.member) == done.order:
             return []
         rule = self.rule
         if done.blind:
             return [self._not(done, "blind", reasons.blind(done.blind), _why(done))]
-        self._last[done.member] = (done.event.id, done.tick)
+        self._last[done.member] = done.order
         condition = rule.condition
         if condition is None:
             why = _why(done)
@@ -238,7 +240,7 @@ class RuleRun:
             "untils": self.leases.save_untils(since),
             "repeats": self.repeats.save(since),
             "recording": [[*k, until] for k, until in self._recording.items() if until > since],
-            "last": [[m, *last] for m, last in self._last.items() if last[1] >= since],
+            "last": [[m, *last] for m, last in self._last.items() if last[0] >= since],
         }
         return {name: value for name, value in found.items() if value}
 
@@ -251,7 +253,7 @@ class RuleRun:
         self.repeats.restore(saved.get("repeats", []))
         recording = saved.get("recording", ())
         self._recording = {(m, device): until for m, device, until in recording}
-        self._last = {m: (event, tick) for m, event, tick in saved.get("last", ())}
+        self._last = {m: (tick, number) for m, tick, number in saved.get("last", ())}
 
 
 def _why(
