@@ -35,8 +35,7 @@ def add(commands: Any) -> None:
             made.add_argument("--count", type=words.count, default=20, metavar="N")
         if name == "export":
             made.add_argument("--output", type=Path, metavar="FILE", help="in place of stdout")
-        else:
-            words.json_option(made)
+        words.json_option(made)
 
 
 def _none(_chosen: argparse.Namespace) -> int:
