@@ -27,7 +27,7 @@ def _trigger(node: ys.Node, scope: Scope, *, others: bool) -> Trigger | None:
     if found is None:
         return None
     kinds = [key for key in TRIGGERS if key in found.keys]
-    if not kinds:
+    if not kinds or _field(found, kinds[0], scope):
         return fact(found, scope, others=others)
     match kinds[0]:
         case "daily":
@@ -40,6 +40,12 @@ def _trigger(node: ys.Node, scope: Scope, *, others: bool) -> Trigger | None:
             return _absence(found, scope, kinds[0])
 
 
+def _field(node: ys.Mapping, kind: str, scope: Scope) -> bool:
+    """Return whether a word of the grammar is the field of a fact here: `before` of a mode."""
+    word = isinstance(node.items.get(kind), ys.Scalar)
+    return word and kind == "before" and any(scope.members(k) is not None for k in node.keys)
+
+
 def _facts(node: ys.Node, scope: Scope) -> tuple[Fact, ...]:
     """Return one fact or a list of alternatives."""
     found: list[Fact] = []
@@ -50,6 +56,8 @@ def _facts(node: ys.Node, scope: Scope) -> tuple[Fact, ...]:
     for item in items:
         inner = item if isinstance(item, ys.Mapping) else None
         kind = next((key for key in TRIGGERS if inner and key in inner.keys), None)
+        if inner and kind and _field(inner, kind, scope):
+            kind = None
         if inner and kind == "daily":
             moment = daily(inner, scope)
             found += [moment] if moment else []

@@ -96,6 +96,8 @@ def _enter(stage: Stage, entry: Mapping[str, Any], at: float) -> None:
     elif who == "mode" or (who == SITE and what == "mode.changed"):
         mode = what if who == "mode" else str(fields.get("mode", HOURS))
         stage.mode(at, mode, fields.get("for"))
+    elif who == SITE and what in ("evacuation.started", "evacuation.ended"):
+        stage.evacuation(at, what, fields)
     else:
         stage.say(stage.stamp.signal(at, who, what, fields))
 

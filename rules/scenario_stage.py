@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from drivers.commands import SITE_COMMANDS, OpenIncident, SetMode
+from drivers.commands import SITE_COMMANDS, Command, OpenIncident, Release, SetMode
 from drivers.event import SITE, Event
 from drivers.priorities import Priority
 from drivers.signals import LinkDown, LinkUp, OrderFailed, StateKnown
@@ -29,7 +29,9 @@ from rules.model import (
 )
 from rules.modes import HOURS, REQUESTED, Modes, ModeSignal
 from rules.scenario_events import Stamp, start
+from rules.scenario_outputs import Lease, Outputs, Said
 
+EVACUATION = "evacuation"
 CRASH = 30.0
 """Seconds up to which a restart counts as a crash, so that leases resume."""
 TOO_MUCH = 10_000
@@ -68,7 +70,7 @@ class Stage:
         self.did: list[Did] = []
         self.not_fired: list[NotFired] = []
         self._latch = Evacuation(world.evacuation or EvacuationPlan(), world)
-        self._leases: dict[tuple[str, str, str, str], Priority] = {}
+        self._outputs = Outputs(world)
         self._failing: dict[str, str] = {}
         self._queue: deque[Event] = deque()
         self._engine = Engine(rules, world)
@@ -159,6 +161,8 @@ class Stage:
         last = {state: states.last_known(device, state) for state in words.states}
         values = {state: value for state, value in last.items() if value is not None}
         self.say(self.stamp.event(tick, device, StateKnown.kind, {"values": values}, values))
+        self._show(device, tick)
+        self._drain()
 
     def mode(self, tick: float, mode: str, lasts: float | None) -> None:
         """Set a mode as a person, or end it: `hours`."""
@@ -167,6 +171,20 @@ class Stage:
             fields |= {"action": "set", "mode": mode}
         kept = {} if lasts is None else {"for": lasts}
         self.say(self.stamp.event(tick, SITE, REQUESTED, {**fields, **kept}))
+
+    def evacuation(self, tick: float, kind: str, fields: Mapping[str, Any]) -> None:
+        """Start an evacuation or a drill as a person, or end it."""
+        if kind == "evacuation.started":
+            cause, drill = str(fields.get("cause", "person")), fields.get("drill") is True
+            self._wanted(self._latch.start(cause, drill=drill), tick)
+            self._drain()
+            return
+        self._latch.stage, self._latch.cause = "idle", ""
+        self.say(self.stamp.signal(tick, SITE, kind, fields))
+        for lease in self._outputs.of(EVACUATION):
+            if lease[3] != Release.kind and self._outputs.end(lease):
+                self._show(lease[2], tick)
+        self._drain()
 
     def fail(self, device: str) -> None:
         """From now on the device fails to do what it is told, until it is `up`."""
@@ -212,9 +230,23 @@ class Stage:
             for order in decision.orders:
                 self._order(order, decision)
 
-    def _end(self, lease: tuple[str, str, str, str], tick: float) -> None:
-        if self._leases.pop(lease, None) is not None:
+    def _end(self, lease: Lease, tick: float) -> None:
+        if self._outputs.end(lease):
             self.did.append(Did(at=tick, rule=lease[0], word="ends", target=lease[2]))
+            self._show(lease[2], tick)
+
+    def _show(self, device: str, tick: float) -> None:
+        """Let a device say what it does now; one that fails does nothing new."""
+        if device not in self._failing:
+            self._says(device, self._outputs.show(device), tick)
+
+    def _says(self, device: str, said: list[Said], tick: float) -> None:
+        now = max(tick, self._engine.tick)
+        for kind, fields in said:
+            event = self.stamp.signal(now, device, kind, fields)
+            states = self._engine.states
+            if not event.sets or any(states.value(device, s) != v for s, v in event.sets.items()):
+                self._queue.append(event)
 
     def _order(self, order: Order, fired: Fired) -> None:
         command = order.command
@@ -239,17 +271,31 @@ class Stage:
             self._of_site(order, fired.tick)
             return
         reason = self._latch.refuses(order.device, command.kind, order.priority, by="rule")
-        if not reason:
-            self._quell(order.device, command.ends, order.priority, fired.tick)
-            if order.holds:
-                lease = (order.rule, order.member, order.device, command.kind)
-                self._leases[lease] = order.priority
-            reason = self._failing.get(order.device, "")
+        reason = reason or self._give(order, fired.tick)
         if reason:
             fields = {"command": command.kind, "rule": order.rule, "by": "rule", "reason": reason}
-            self._queue.append(
-                self.stamp.signal(fired.tick, order.device, OrderFailed.kind, fields)
-            )
+            self._says(order.device, [(OrderFailed.kind, fields)], fired.tick)
+
+    def _give(self, order: Order, tick: float) -> str:
+        """Let a device have an order; return why it does not do it, or an empty string."""
+        device, command, priority = order.device, order.command, order.priority
+        self._quell(device, command, priority, tick)
+        if order.holds:
+            lease = (order.rule, order.member, device, command.kind)
+            self._outputs.take(lease, command, priority, "rule")
+        if device in self._failing:
+            return self._failing[device]
+        if order.holds:
+            self._show(device, tick)
+        elif command.ends or command.holds != "no":
+            if command.ends and (holder := self._outputs.holder(device)):
+                return holder
+            if self._outputs.outranked(device, priority):
+                return self._outputs.holder(device)
+            self._says(device, self._outputs.done(device, command, "rule", order.rule), tick)
+        else:
+            self._says(device, self._outputs.done(device, command, "rule", order.rule), tick)
+        return ""
 
     def _of_site(self, order: Order, tick: float) -> None:
         self._wanted(self._latch.ordered(order.command), tick)
@@ -263,11 +309,21 @@ class Stage:
         for want in wants:
             if isinstance(want, LatchSignal):
                 self._site(tick, want.kind, want.fields)
+            elif want.holds:
+                lease = (EVACUATION, "", want.device, want.command.kind)
+                self._outputs.take(lease, want.command, want.priority, EVACUATION)
+                self._show(want.device, tick)
             else:
-                self._quell(want.device, want.command.ends, want.priority, tick)
+                self._quell(want.device, want.command, want.priority, tick)
+                done = self._outputs.done(want.device, want.command, EVACUATION, "")
+                if want.device not in self._failing:
+                    self._says(want.device, done, tick)
 
-    def _quell(self, device: str, kinds: frozenset[str], priority: Priority, tick: float) -> None:
-        """End the leases of `kinds` on `device` that are not above `priority`."""
-        for lease, held in list(self._leases.items()):
-            if lease[2] == device and lease[3] in kinds and held >= priority:
-                self._end(lease, tick)
+    def _quell(self, device: str, command: Command, priority: Priority, tick: float) -> None:
+        """End the leases that `command` ends and that are not above `priority`."""
+        ended = self._outputs.quell(device, command, priority)
+        for rule, _member, target, _kind in ended:
+            if rule != EVACUATION:
+                self.did.append(Did(at=tick, rule=rule, word="ends", target=target))
+        if ended and self._outputs.holder(device):
+            self._show(device, tick)

@@ -189,7 +189,7 @@ def device_words(
         id=device,
         type=kind,
         name=name or device,
-        says={s.kind: fields_of(s) for s in sorted(said, key=lambda s: s.kind)},
+        says={s.kind: {**fields_of(s), "test": "bool"} for s in sorted(said, key=lambda s: s.kind)},
         states={
             **{
                 state: tuple(value for value in values if value != UNKNOWN)
