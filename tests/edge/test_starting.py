@@ -1,0 +1,155 @@
+"""Which configuration a start runs when rules were on trial, and what was gone back from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edge import watch_file
+from edge.config import reverted
+from edge.config.last_good import (
+    hash_of_last_good,
+    keep,
+    load_or_last_good,
+    promote,
+    stage,
+)
+from edge.config.load import load
+from edge.config.reverted import Reverted
+from edge.starting import choose, keep_good
+from edge.watch import Plan
+from tests.edge.shop import RULES_YAML, shop, written
+
+BOOT, OTHER_BOOT = "b" * 32, "c" * 32
+LONGER = RULES_YAML.replace("for: 10s", "for: 11s")
+
+
+def on_trial(folder: Path, state: Path) -> Plan:
+    """Run the shop, apply longer sirens to it; return the watch over them."""
+    state.mkdir()
+    before = shop(folder)
+    keep(before, state)
+    new = shop(folder, rules=LONGER)
+    stage(new, state)
+    plan = Plan(
+        config=new.hash,
+        before=before.hash,
+        began=100.0,
+        lasts=1800.0,
+        expected={"alarms": 2.0},
+        limits={"alarms": 0.2},
+        by="Ann",
+        boot=BOOT,
+    )
+    watch_file.write(plan, state)
+    return plan
+
+
+def test_a_watch_goes_on_and_the_rules_on_trial_are_not_the_good_ones_yet(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    plan = on_trial(tmp_path / "config", state)
+    start = choose(tmp_path / "config", state, OTHER_BOOT)
+    assert start.watch == replace(plan, boot=OTHER_BOOT)
+    assert (start.configuration.hash, start.refused, start.reverted) == (plan.config, None, None)
+    keep_good(start, state)
+    assert hash_of_last_good(state) == plan.before
+
+
+def test_a_watch_over_files_that_were_changed_since_is_void(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    on_trial(tmp_path / "config", state)
+    written(tmp_path / "config", rules=LONGER.replace("11s", "12s"))
+    start = choose(tmp_path / "config", state, BOOT)
+    assert (start.watch, start.reverted, watch_file.read(state)) == (None, None, None)
+    keep_good(start, state)
+    assert hash_of_last_good(state) == start.configuration.hash
+
+
+def test_the_third_crash_within_one_boot_is_blamed_on_the_rules(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    plan = on_trial(tmp_path / "config", state)
+    for crashes in (1, 2):
+        start = choose(tmp_path / "config", state, BOOT)
+        assert start.watch is not None
+        assert start.watch.crashes == crashes
+    start = choose(tmp_path / "config", state, BOOT)
+    assert (start.configuration.hash, start.watch) == (plan.before, None)
+    assert start.reverted is not None
+    assert start.reverted.reason == "the daemon ended unexpectedly 3 times within the watch"
+    assert "rules:1:1: was reverted at" in str(start.refused)
+
+
+def test_power_cuts_and_stops_are_no_crashes(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    on_trial(tmp_path / "config", state)
+    for boot in ("1" * 32, "2" * 32, "3" * 32, "4" * 32):
+        start = choose(tmp_path / "config", state, boot)
+        assert start.watch is not None
+        watch_file.write(replace(start.watch, stopped=True), state)
+        again = choose(tmp_path / "config", state, boot)
+        assert again.watch is not None
+        assert again.watch.crashes == 0
+
+
+def test_what_a_kill_left_unsaid_of_going_back_is_to_be_said(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    plan = on_trial(tmp_path / "config", state)
+    gone = Reverted(config=plan.config, to=plan.before, at="2026-11-20T12:00:00Z", reason="loud")
+    reverted.write(gone, state)
+    start = choose(tmp_path / "config", state, BOOT)
+    assert (start.reverted, start.watch) == (gone, None)
+    watch_file.remove(state)
+    later = choose(tmp_path / "config", state, BOOT)
+    assert (later.reverted, later.configuration.hash) == (None, plan.before)
+
+
+def test_what_was_gone_back_from_is_refused_until_its_files_change(tmp_path: Path) -> None:
+    config, state = tmp_path / "config", tmp_path / "state"
+    plan = on_trial(config, state)
+    at = "2026-11-20T12:00:00Z"
+    reverted.write(Reverted(config=plan.config, to=plan.before, at=at, reason="loud"), state)
+    found, refused = load_or_last_good(config, state)
+    assert found.hash == plan.before
+    assert str(refused) == (
+        "rules:1:1: was reverted at 2026-11-20 12:00 UTC: loud\n"
+        "    change it, or apply it once more: storewarden rules apply"
+    )
+    written(config, rules=LONGER.replace("11s", "12s"))
+    assert load_or_last_good(config, state)[1] is None
+    written(config, rules=LONGER)
+    reverted.forget(state)
+    assert load_or_last_good(config, state)[1] is None
+
+
+def test_rules_that_were_gone_back_from_are_better_than_none(tmp_path: Path) -> None:
+    config, state = tmp_path / "config", tmp_path / "state"
+    state.mkdir()
+    alone = shop(config)
+    reverted.write(Reverted(config=alone.hash, to="gone", at="2026-11-20", reason="x"), state)
+    found, refused = load_or_last_good(config, state)
+    assert found.hash == alone.hash
+    assert refused is not None
+
+
+def test_a_copy_on_trial_becomes_the_last_good_one_when_it_is_promoted(tmp_path: Path) -> None:
+    config, state = tmp_path / "config", tmp_path / "state"
+    plan = on_trial(config, state)
+    assert hash_of_last_good(state) == plan.before
+    written(config, rules="rules: {}\n")
+    promote(plan.config, state)
+    assert load(state / "last_good", secrets_of=config).hash == plan.config
+    assert [path.name for path in state.glob("last_good.*")] == [f"last_good.{plan.config}"]
+    with pytest.raises(FileNotFoundError):
+        promote("000000000000", state)
+    assert hash_of_last_good(state) == plan.config
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 9}', '{"version": 1, "x": 2}', "7"])
+def test_a_file_that_says_nothing_is_no_watch_and_no_way_back(tmp_path: Path, text: str) -> None:
+    (tmp_path / "watch.json").write_text(text)
+    (tmp_path / "reverted.json").write_text(text)
+    assert watch_file.read(tmp_path) is None
+    assert reverted.read(tmp_path) is None
+    assert hash_of_last_good(tmp_path) == ""
