@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from datetime import datetime
 from typing import Any
 
 from edge.cli import words
 from edge.cli.exits import DONE, Failed, WrongUsage
+from edge.watch import CALLED, WORDS
 
 
 def add(commands: Any) -> None:
@@ -68,6 +70,7 @@ def act_status(chosen: argparse.Namespace) -> int:
         ("mode", spelt(status["mode"])),
         ("devices down", down),
         ("rules", f"{status['rules']} ({inactive} inactive here)"),
+        *_on_trial(status),
         ("orders in force", str(len(status["orders"]))),
         ("journal", _journal(journal)),
         ("uplink", _uplink(uplink)),
@@ -76,6 +79,18 @@ def act_status(chosen: argparse.Namespace) -> int:
     for warning in status["warnings"]:
         print(f"warning: {warning}")
     return DONE
+
+
+def _on_trial(status: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what is to be said of rules that are tried, or were gone back from."""
+    watch, refused = status["watch"], status["refused"]
+    rows = [] if refused is None else [("refused", str(refused).splitlines()[0])]
+    if watch is not None:
+        seen, most = watch["seen"], watch["at_most"]
+        counts = ", ".join(f"{seen[word]} of {most[word]} {CALLED[word][1]}" for word in WORDS)
+        until = f"{datetime.fromisoformat(watch['until']).astimezone():%H:%M:%S}"
+        rows.append(("on trial", f"until {until}, else back to {watch['before']}: {counts}"))
+    return rows
 
 
 def _journal(journal: dict[str, Any]) -> str:
