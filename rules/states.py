@@ -345,7 +345,7 @@ class States:
                 self._times[device, kind] = list(ticks)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class View:
     """The states as a condition sees them at one tick, or just before the events of that tick."""
 

@@ -71,34 +71,45 @@ class Entry:
 
 ORDER = attrgetter("order")
 NOTHING: list[Completion] = []
+FOR_ALL: tuple[Key] = (None,)
 
 
 class Kept:
     """The latest entries by key and role."""
 
     def __init__(self, roles: int, within: float, at_most: int) -> None:
-        self.roles, self.within, self.at_most = roles, within, at_most
+        self.roles, self.at_most = roles, at_most
+        self.remembered = within + max(SLACK, within / 4)
         self.by_key: OrderedDict[Key, list[list[Entry]]] = OrderedDict()
         self.newest = float("-inf")
 
-    def add(self, key: Key, role: int, entry: Entry) -> None:
-        tick = entry.order[0]
-        if tick > self.newest:
-            self.newest = tick
+    def put(self, key: Key, role: int, occurrence: Occurrence) -> Entry:
+        """Keep an occurrence in its place, and return it.
+
+        What is in the same place in another role is the same entry.
+        """
+        order = (occurrence.tick, occurrence.number)
         lists = self.by_key.get(key)
         if lists is None:
             lists = self.by_key[key] = [[] for _ in range(self.roles)]
-        else:
+        elif len(self.by_key) > 1:
             self.by_key.move_to_end(key)
+        entry = self.find(key, order) or Entry(order, occurrence)
         entries = lists[role]
-        if not entries or entries[-1].order < entry.order:
+        if not entries or entries[-1].order < order:
             entries.append(entry)
         else:
-            place = bisect_left(entries, entry.order, key=ORDER)
-            if entries[place].order == entry.order:
-                return
+            place = bisect_left(entries, order, key=ORDER)
+            if entries[place].order == order:
+                return entry
             entries.insert(place, entry)
-        oldest = self.newest - self.within - max(SLACK, self.within / 4)
+        self._forget(entries, order[0])
+        return entry
+
+    def _forget(self, entries: list[Entry], tick: float) -> None:
+        if tick > self.newest:
+            self.newest = tick
+        oldest = self.newest - self.remembered
         while entries and (entries[0].order[0] <= oldest or len(entries) > self.at_most):
             del entries[0]
         while len(self.by_key) > 1:
@@ -118,13 +129,14 @@ class Kept:
 
     def entries(self, key: Key, role: int) -> list[Entry]:
         """Return what counts for `key` in `role`, in order."""
-        own = self.by_key[key][role] if key in self.by_key else []
+        lists = self.by_key.get(key)
+        own = lists[role] if lists is not None else []
         if key is None or None not in self.by_key:
             return own
         return sorted([*own, *self.by_key[None][role]], key=ORDER)
 
     def save(self, events: Events, since: float) -> list[list[Any]]:
-        oldest = since - self.within - max(SLACK, self.within / 4)
+        oldest = since - self.remembered
         rows = []
         for key, lists in self.by_key.items():
             for role, entries in enumerate(lists):
@@ -164,6 +176,7 @@ class WindowMachine:
             self.correlation = Correlation.of(facts, trigger.by)
             at_most = len(trigger.facts) + KEPT
         self.trigger = trigger
+        self._as_one = self.correlation.by is None and self.correlation.group is None
         self.ordered = isinstance(trigger, Count) or trigger.ordered
         last = len(self.steps) - 1
         self._completing = (last,) if self.ordered else tuple(range(last + 1))
@@ -177,28 +190,23 @@ class WindowMachine:
     def step(self, seen: list[tuple[int, Occurrence]]) -> list[Completion]:
         if len(seen) == 1:
             role, occurrence = seen[0]
-            event, order = occurrence.event, occurrence.order
-            found = self.correlation.key(self._group_of(role, event), event)
+            found = self._key(role, occurrence.event)
             if found is None:
                 return NOTHING
-            entry = self.kept.find(found[0], order) or Entry(order, occurrence)
-            self.kept.add(found[0], role, entry)
-            return self._look(found[0], entry, [role])
+            return self._look(found[0], self.kept.put(found[0], role, occurrence), [role])
         new: dict[tuple[Key, tuple[float, int]], tuple[Entry, list[int]]] = {}
         for role, occurrence in seen:
-            event, order = occurrence.event, occurrence.order
-            found = self.correlation.key(self._group_of(role, event), event)
-            if found is None:
-                continue
-            key = found[0]
-            known = new.get((key, order))
-            if known is None:
-                entry = self.kept.find(key, order) or Entry(order, occurrence)
-                known = new[key, order] = (entry, [])
-            known[1].append(role)
-            self.kept.add(key, role, known[0])
+            found = self._key(role, occurrence.event)
+            if found is not None:
+                entry = self.kept.put(found[0], role, occurrence)
+                new.setdefault((found[0], entry.order), (entry, []))[1].append(role)
         done = [d for (key, _), (e, roles) in new.items() for d in self._look(key, e, roles)]
         return sorted(done, key=ORDER)
+
+    def _key(self, role: int, event: Event) -> tuple[Key] | None:
+        if self._as_one:
+            return FOR_ALL
+        return self.correlation.key(self._group_of(role, event), event)
 
     def _look(self, key: Key, entry: Entry, roles: list[int]) -> list[Completion]:
         """Return what a new entry completes, itself or later, in order; note near misses."""
