@@ -6,7 +6,7 @@ passed then. What the rules of then caused is left out, and made again by each s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
@@ -131,7 +131,7 @@ class _Replaying:
         moments = {m.key: m for side in sides.values() for m in side.moments}
         self._diary = Diary(calendar=self._world.calendar, moments=tuple(moments.values()))
         self._next_moment = BEGIN
-        self._hearing: dict[tuple[str, str], list[tuple[Play, bool]]] = {}
+        self._takers: dict[tuple[str, str, bool], list[Callable[[Event], None]]] = {}
 
     def step(self, event: Event, oldest: float) -> None:
         """Take the next event; no event to come has a tick before `oldest`."""
@@ -165,17 +165,20 @@ class _Replaying:
                 play.close(self._tick)
 
     def _feed(self, event: Event) -> None:
-        key = (event.device, event.kind)
-        hearing = self._hearing.get(key)
-        if hearing is None:
-            hearing = self._hearing[key] = [
-                (play, heard.exact(*key))
-                for play, heard in self._plays
-                if heard.exact(*key) or event.device in heard.stateful()
-            ]
-        for play, certain in hearing:
-            if certain or event.sets:
-                play.feed(event)
+        key = (event.device, event.kind, bool(event.sets))
+        takers = self._takers.get(key)
+        if takers is None:
+            takers = self._takers[key] = self._who_hears(event)
+        for take in takers:
+            take(event)
+
+    def _who_hears(self, event: Event) -> list[Callable[[Event], None]]:
+        found: list[Callable[[Event], None]] = []
+        for play, heard in self._plays:
+            if heard.hears(event):
+                aside = not event.sets and heard.remembered(event.device, event.kind)
+                found.append(play.remember if aside else play.feed)
+        return found
 
     def _advance(self, tick: float) -> None:
         for play, _heard in self._plays:

@@ -21,7 +21,9 @@ class Interest:
     """A superset of what matters; everything that the site itself says does."""
 
     signals: set[tuple[str, str]] = field(default_factory=set)
-    """(device, signal) that triggers or conditions name."""
+    """(device, signal) that triggers name, or whose times conditions count."""
+    triggering: set[tuple[str, str]] = field(default_factory=set)
+    """Those that triggers name."""
     kinds: set[str] = field(default_factory=set)
     """Signals that conditions name, whoever says them."""
     states: set[tuple[str, str]] = field(default_factory=set)
@@ -42,6 +44,7 @@ class Interest:
         for device in world.evacuation.on if world.evacuation is not None else ():
             found.devices.add(device)
             found.signals |= {(device, kind) for kind in LATCHING}
+            found.triggering |= {(device, kind) for kind in LATCHING}
             found.states |= {(device, "alarm"), (device, "contact")}
         return found
 
@@ -52,7 +55,9 @@ class Interest:
     def _fact(self, fact: Fact) -> None:
         self.devices |= set(fact.members)
         if fact.signal is not None:
-            self.signals |= {(member, fact.signal) for member in fact.members}
+            named = {(member, fact.signal) for member in fact.members}
+            self.signals |= named
+            self.triggering |= named
         if fact.state is not None:
             self.states |= {(member, fact.state) for member in fact.members}
         self._condition(fact.holding)
@@ -78,6 +83,10 @@ class Interest:
             or (kind in LINK_KINDS and device in self.devices)
         )
 
+    def remembered(self, device: str, kind: str) -> bool:
+        """Return whether such an event, if it sets no state, is only asked for by conditions."""
+        return device != SITE and kind not in LINK_KINDS and (device, kind) not in self.triggering
+
     def hears(self, event: Event) -> bool:
         """Return whether `event` can change anything."""
         return self.exact(event.device, event.kind) or (
@@ -87,6 +96,7 @@ class Interest:
     def __or__(self, other: Interest) -> Interest:
         return Interest(
             self.signals | other.signals,
+            self.triggering | other.triggering,
             self.kinds | other.kinds,
             self.states | other.states,
             self.devices | other.devices,

@@ -118,6 +118,11 @@ class Play:
         if self._made:
             self._follow()
 
+    def remember(self, event: Event) -> None:
+        """Take an event that no trigger waits for and that sets nothing: conditions may ask."""
+        self.stamp = event
+        self.engine.states.apply(event)
+
     def restart(self, event: Event, *, crashed: bool, lost: Iterable[Event]) -> None:
         """Take a start of the daemon, as the box does: late what fell due, nothing proven."""
         self.stamp = event

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -72,6 +73,8 @@ def act_backtest(chosen: argparse.Namespace) -> int:
     path = chosen.journal or _own(chosen.config, now)
     if not path.exists():
         raise Failed(f"there is no journal {path}")
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 50)  # millions of events come and go, none in circles
     try:
         report = compare(
             now,

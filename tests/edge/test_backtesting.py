@@ -201,6 +201,14 @@ def test_mistakes_of_new_rules_are_told_at_their_place(tmp_path: Path) -> None:
 
 # --- the truth -----------------------------------------------------------------------------------
 
+ASKING = """
+  in_a_row:
+    when: {door_back: door.opened}
+    if: >-
+      since('eas_front', 'eas.visitors') < duration('30s')
+      or count('eas_front', 'eas.ended', '2m') > 1
+    do: [{incident: in_a_row}]
+"""
 TOLD = [
     ("eas_front", "eas.alarm"),
     ("eas_front", "eas.ended"),
@@ -217,7 +225,7 @@ STORIES = st.lists(st.tuples(WAITS, st.integers(0, len(TOLD))), min_size=1, max_
 
 @functools.cache
 def configuration() -> Configuration:
-    return shop(Path(tempfile.mkdtemp()))
+    return shop(Path(tempfile.mkdtemp()), rules=RULES_YAML + ASKING)
 
 
 @settings(max_examples=40, deadline=None)

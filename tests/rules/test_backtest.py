@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.event import Event
 from drivers.priorities import Priority
+from rules import backtest_tally
 from rules import yaml_source as ys
 from rules.backtest import compare, interest
 from rules.backtest_ledger import OutputLimits
@@ -56,6 +59,7 @@ def said(tick: float, device: str, kind: str, **fields: Any) -> Event:
     )
 
 
+@functools.cache
 def side(rules: str, **more: Any) -> Side:
     problems = Problems()
     node = ys.read_text(f"rules:\n{rules}", "shop.yaml", problems)
@@ -167,7 +171,7 @@ def test_an_output_keeps_its_limits() -> None:
     events = [said(20.0 * n, "eas_front", "eas.alarm") for n in range(4)]
     events += [*opened(100, 5), said(7200, "door_back", "link.up")]
     doors = "\n  door:\n    when: {door_back: door.opened}\n    do: [{sound: siren_back, for: 5s}]"
-    report = compare(events, side(GATES + doors), side(GATES + doors, limits=limits))
+    report = compare(events, side(GATES + doors), replace(side(GATES + doors), limits=limits))
     assert report.devices["siren_front"].before.siren_seconds == 40.0
     assert report.devices["siren_front"].after.siren_seconds == 25.0
     assert report.devices["siren_back"].after.siren_seconds == 0.0
@@ -201,6 +205,17 @@ def test_what_is_unknown_stays_so_until_a_device_says_it() -> None:
     known = said(60, "door_back", "state.known", sets={"contact": "closed"})
     later = said(70, "door_back", "link.up")
     assert played([*events, known, later], GATES, closed).alarms_after == 1
+
+
+def test_no_more_alarms_wait_for_the_same_on_the_other_side_than_there_is_room_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(backtest_tally, "WAITING", 2)
+    monkeypatch.setattr(backtest_tally, "EXAMPLES", 3)
+    events = [said(20.0 * n, "eas_front", "eas.alarm") for n in range(9)]
+    report = played(events, GATES, GATES.replace("gates: eas.alarm", "eas_back: eas.alarm"))
+    assert (report.total.lost, report.total.gained) == (9, 0)
+    assert [a.at.minute * 60 + a.at.second for a in report.examples] == [0, 20, 40]
 
 
 # --- what the rules of then caused ---------------------------------------------------------------
