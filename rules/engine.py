@@ -36,7 +36,9 @@ class Engine:
     """Feed it every event in the order of handling, and wake it at `next_deadline`.
 
     `feed` matches at the event's own tick and runs no deadlines; `advance(t)` is for when no
-    event with a tick before t waits any more. Events may come slightly out of tick order.
+    event with a tick before t waits any more. Events may come slightly out of tick order. Then a
+    condition sees what was so at its own tick, a deadline what was so just before the events of
+    its tick, even if later events were fed already (for as long as states.OVERTAKEN remembers).
     """
 
     def __init__(self, rules: Iterable[Rule], world: World) -> None:
@@ -273,7 +275,8 @@ class Engine:
     def resume(self, tick: float, *, crashed: bool) -> list[Decision]:
         """Go on after a restart at `tick`; call it once, after `restore` and any replay.
 
-        What waits goes by the rule's `after_restart`. What fell due meanwhile comes out of the
+        What waits goes by the rule's `after_restart`; its conditions see the states as they were
+        last known before the restart. What fell due meanwhile comes out of the
         next `advance`, marked late: at its own tick, or with `late` at this one. Unless the
         process `crashed` and is back within 30 s of the same boot, leases of security and below
         are over: returns their ends.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,11 +10,13 @@ import pytest
 from drivers.commands import Goto, OpenIncident, RecordClip, Send, Silence, Sound
 from drivers.priorities import Priority
 from rules.engine import Engine
-from rules.model import Escalation, Fired, NotFired, Rule
+from rules.model import Escalation, Fired, NotFired, Quiet, Rule
 from tests.rules.building import (
     RECORD,
     SOUND,
     Says,
+    after,
+    counted,
     do,
     engine,
     fact,
@@ -490,6 +493,39 @@ def test_a_rule_that_changed_starts_fresh_and_its_lease_is_over() -> None:
     fresh, ended = restored(one.save(), changed)
     assert ended == ["5 r ended siren_back gone"]
     assert told(fresh.feed(said(6, "eas_front", "eas.alarm"))) == ["6 r fired"]
+
+
+def test_what_is_saved_says_an_event_once() -> None:
+    held = fact("door_back", "contact=open", hold=60.0)
+    rules = [rule(held, name=name) for name in ("a", "b", "c")]
+    steps = (Escalation(after=60.0, do=()),)
+    one = engine(*rules, rule(fact("door_back", "door.opened"), name="d", escalate=steps))
+    opened = said(0, "door_back", "door.opened")
+    play(one, opened)
+    assert one.waiting == 4
+    assert json.dumps(one.save()).count(opened.id) == 1
+
+
+def test_what_is_over_is_not_saved() -> None:
+    one = engine(
+        rule(ALARM, cooldown=30.0, do=(SOUND, RECORD), quiet=Quiet(gap=5.0, at_most=50.0)),
+        rule(fact("door_back", "contact=open", hold=10.0), name="held"),
+        rule(counted(3, ALARM, within=60.0), name="thrice"),
+        rule(after(ALARM, fact("eas_front", "eas.ended"), 30.0), name="stays"),
+    )
+    events = (said(0, "eas_front", "eas.alarm"), said(1, "door_back", "door.opened"))
+    play(one, *events, said(9, "door_back", "door.closed"), until=200)
+    assert one.save()["rules"] == {}
+    assert one.save()["deadlines"] == []
+
+
+def test_a_cooldown_without_repeats_waits_for_nothing() -> None:
+    one = engine(rule(ALARM, cooldown=30.0))
+    play(one, said(0, "eas_front", "eas.alarm"))
+    assert one.next_deadline is None
+    fresh, _ = restored(one.save(), rule(ALARM, cooldown=30.0))
+    again = fresh.feed(said(29, "eas_front", "eas.alarm"))
+    assert told(again) == ["29 r not: cooldown for 1 s more"]
 
 
 def test_what_another_version_saved_is_left_alone() -> None:

@@ -157,3 +157,9 @@ def test_a_rule_that_stormed_waits_for_nothing_afterwards() -> None:
     one = heard(Engine([rule(FRONT, quiet=QUIET, cooldown=9.0)], SHOP))
     play(one, *(said(t, "eas_front", "eas.alarm") for t in range(300)), until=2000)
     assert (one.waiting, one.next_deadline) == (0, None)
+
+
+def test_an_alarm_that_was_overtaken_makes_no_storm_shorter() -> None:
+    one = engine(rule(FRONT, quiet=QUIET))
+    found = [d for t in (0, 20, 15, 47) for d in one.feed(said(t, "eas_front", "eas.alarm"))]
+    assert [line for line in told(found) if "fired" in line] == ["0 r fired"]
