@@ -63,7 +63,7 @@ async def look(folder: Path) -> Seen:
             answers = {
                 name: await daemon.ask(do=name)
                 for name in requests
-                if name not in {"order", "evacuate", "acknowledge", "tail"}
+                if name not in {"order", "evacuate", "acknowledge", "apply", "watch", "tail"}
             }
             pages = {
                 path: await asyncio.to_thread(read, store.http, path)
