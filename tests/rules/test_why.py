@@ -169,6 +169,7 @@ NO_PANIC = "sequence 2 of 3 within 30 s: no panic_till button.pressed"
         ([opened(0), alarm(1), panic(30)], [(30.0, "sequence", 0.67, NO_PANIC)]),
         ([opened(0), opened(1), alarm(2), alarm(3)], [(31.0, "sequence", 0.67, NO_PANIC)]),
         ([opened(0), alarm(1), panic(2), alarm(3)], []),
+        ([opened(0), alarm(1), opened(5), alarm(31)], [(30.0, "sequence", 0.67, NO_PANIC)]),
         (
             [opened(0), alarm(1), opened(40), alarm(41)],
             [(30.0, "sequence", 0.67, NO_PANIC), (70.0, "sequence", 0.67, NO_PANIC)],
@@ -177,6 +178,13 @@ NO_PANIC = "sequence 2 of 3 within 30 s: no panic_till button.pressed"
 )
 def test_a_sequence_that_was_nearly_complete(events: list[Event], expected: list[Any]) -> None:
     assert missed(rule(THREE), *events) == expected
+
+
+def test_what_comes_at_the_end_of_a_window_is_too_late_even_if_the_deadline_runs_late() -> None:
+    one = engine(rule(THREE))
+    for event in (opened(0), alarm(1), panic(30)):
+        assert one.feed(event) == []
+    assert [d.reason for d in one.advance(99) if isinstance(d, NotFired)] == [NO_PANIC]
 
 
 @pytest.mark.parametrize(
