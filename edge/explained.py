@@ -12,6 +12,7 @@ from typing import Any
 
 from buffer.record import Kind
 from buffer.scan import Row
+from drivers.commands import BY_KIND
 from drivers.signals import OrderDone, OrderFailed
 from edge.stories import Firing, Missed, Told, because
 from edge.traces import MISSED, TRACED
@@ -28,6 +29,8 @@ class Reading:
     def __init__(self) -> None:
         self._outcomes: dict[str, list[tuple[float, str, Mapping[str, Any]]]] = {}
         self._ended: dict[tuple[str, str, str, str], tuple[float, str]] = {}
+        self._taken: dict[tuple[str, str, str, str], float] = {}
+        """Tick at which a later firing gave the same order."""
         self._repeats: dict[tuple[str, str], int] = {}
         self._steps: dict[str, list[Firing]] = {}
         self._bare: dict[tuple[str, int], Firing] = {}
@@ -135,9 +138,14 @@ class Reading:
             reason=order.get("reason", ""),
         )
         key = (firing.rule, firing.member, told.device, told.command)
-        if key in self._ended:
-            tick, told.because = self._ended.pop(key)
-            told.ended = max(tick - firing.tick, 0.0)
+        tick, ended = self._ended.pop(key, (0.0, ""))
+        if told.result in ("refused", "shadow"):
+            pass  # nothing began that could end
+        elif ended:
+            told.because, told.ended = ended, max(tick - firing.tick, 0.0)
+        elif key in self._taken and _holds(told):
+            told.because, told.ended = "renewed", self._taken[key] - firing.tick
+        self._taken[key] = firing.tick
         if told.result != "given":
             return told
         mine = [(t, s, d) for t, s, d in known if (d["device"], d["command"]) == key[2:]]
@@ -196,6 +204,12 @@ class Reading:
         left = [f for f in self._bare.values() if not f.step]
         blind, self._bare, self._blind = self._blind, {}, []
         return sorted([*left, *blind], key=lambda one: -one.sequence)
+
+
+def _holds(told: Told) -> bool:
+    """Return whether an order is a lease."""
+    kind = BY_KIND.get(told.command)
+    return told.lasts is not None or (kind is not None and kind.holds == "yes")
 
 
 class _Stamp:

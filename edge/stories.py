@@ -54,7 +54,7 @@ class Told:
     """What it failed for before it was done."""
     ended: float | None = None
     because: str = ""
-    """What ended its lease: `for`, `until`, `limit`, `gone`."""
+    """What ended its lease: `for`, `until`, `limit`, `gone`; `renewed` by the next firing."""
 
 
 @dataclass(slots=True, kw_only=True)

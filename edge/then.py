@@ -30,6 +30,10 @@ from rules.triggers import facts_of
 
 SNAPSHOT_WITHIN = 200_000
 """Sequence numbers before the time in which a snapshot is looked for."""
+MEMBERS = 3
+"""Members of a group whose states are told one by one."""
+CAUGHT_UP = 500
+"""Records before a start that may be of what fell due while the box was down."""
 PLAYED = (Kind.EVENT, Kind.OUTCOME, Kind.GAP)
 
 
@@ -88,12 +92,14 @@ def _ran(scan: Scan, since: datetime, until: datetime, first: int, end: int) -> 
         yield Reason(code="journal", text=text)
         return
     for row in scan.backwards(first, end + 2000, (Kind.EVENT,), mark=b'"daemon.started"'):
-        body, before = _body(row), _body(_before(scan, row.sequence))
-        if body is None or before is None or body.signal != "daemon.started":
+        body = _body(row)
+        if body is None or body.signal != "daemon.started":
             continue
-        down, up = datetime.fromisoformat(before.at), datetime.fromisoformat(body.at)
-        if down < until and up > since and up - down > timedelta(seconds=1):
-            yield Reason(code="down", text=f"the box did not run from {before.at} to {body.at}")
+        up = datetime.fromisoformat(body.at)
+        down = _last_before(scan, row.sequence, up - timedelta(seconds=1))
+        if down is not None and down < until and up > since:
+            text = f"the box did not run from {utc(down)}, its last record, to {utc(up)}"
+            yield Reason(code="down", text=text)
     last = _body(_before(scan, scan.last + 1))
     if last is not None and datetime.fromisoformat(last.at) < since:
         yield Reason(code="journal", text=f"the last record of the journal is of {last.at}")
@@ -110,6 +116,11 @@ class _Again:
         self._signals = {(m, f.signal) for f in self._facts if f.signal for m in f.members}
         self._heard: list[Event] = []
         """Events of the time that one of its facts may mean."""
+        self._down: dict[str, datetime] = {}
+        """Since when a device that it looks at could not be heard, as far as the time goes back."""
+        self._held: set[tuple[str, str | None, str | None]] = set()
+        """Device, state and value that were so in the time, of those that it looks at."""
+        self._entered = False
         self._untrusted = False
         self._began = 0.0
         self._ended = 0.0
@@ -119,6 +130,9 @@ class _Again:
 
     def play(self, first: int, end: int) -> None:
         snapshot = self._scan.before(first + 1, Kind.SNAPSHOT, SNAPSHOT_WITHIN)
+        if snapshot is None:  # the journal begins within the time, or has lost what was before
+            inside = list(self._scan.backwards(first, end - 1, (Kind.SNAPSHOT,)))
+            snapshot = inside[-1] if inside else None
         body = _body(snapshot)
         if snapshot is None or body is None:
             text = "there is no snapshot from before: what it waited for then is not known"
@@ -160,12 +174,18 @@ class _Again:
                 self._began = event.tick - (event.at - since).total_seconds()
             self._offset = event.at - datetime.fromtimestamp(event.tick, tz=event.at.tzinfo)
             tick = max(tick, event.tick)
+            if event.at >= since and not self._entered:
+                self._enter()
+            self._link(event)
             self._decided(self._decider.advance(event.tick, event).decisions)
             self._decided(self._decider.feed(event).decisions)
             if event.at >= since:
+                self._hold(event.device)
                 self._untrusted |= not event.trusted
                 if (event.device, event.kind) in self._signals:
                     self._heard.append(event)
+        if not self._entered:
+            self._enter()
         self._ended = _tick(until, self._offset)
         self._began = self._began or _tick(since, self._offset)
         stamp = Event(
@@ -180,6 +200,36 @@ class _Again:
         )
         if self._ended > tick:
             self._decided(self._decider.advance(self._ended, stamp).decisions)
+
+    def _enter(self) -> None:
+        """Note who can't be heard when the time begins."""
+        self._entered = True
+        for member in self._members():
+            self._hold(member)
+            if self._decider.engine.states.value(member, "link") == "down":
+                self._down[member] = self._then.since
+
+    def _hold(self, device: str) -> None:
+        """Note which of the states that it looks at a device has."""
+        value_of = self._decider.engine.states.value
+        for fact in self._facts:
+            if device in fact.members and value_of(device, fact.state or "") == fact.value:
+                self._held.add((device, fact.state, fact.value))
+
+    def _members(self) -> list[str]:
+        some = (m for fact in self._facts for m in fact.members if m != SITE)
+        return list(dict.fromkeys(some))
+
+    def _link(self, event: Event) -> None:
+        link = event.sets.get("link")
+        if not self._entered or link is None or event.device not in self._members():
+            return
+        if link == "down":
+            self._down.setdefault(event.device, event.at)
+        elif event.device in self._down:
+            down = self._down.pop(event.device)
+            text = f"{event.device} could not be heard from {utc(down)} to {utc(event.at)}"
+            self._reason("link", text)
 
     def _decided(self, decisions: list[Any]) -> None:
         for decision in decisions:
@@ -201,13 +251,8 @@ class _Again:
     def _states(self) -> None:
         if self._untrusted:
             self._reason("clock", "the clock was not trusted: daily and site.open are not known")
-        states, said = self._decider.engine.states, set()
-        for fact in self._facts:
-            for member in fact.members:
-                if member != SITE and states.was_down([member], self._began, self._ended):
-                    said.add((member, "link"))
-        for member in sorted({device for device, _ in said}):
-            self._reason("link", f"{member} could not be heard all the time")
+        for member, down in self._down.items():
+            self._reason("link", f"{member} could not be heard from {utc(down)} on")
         for fact in self._facts:
             if fact.signal is not None:
                 self._signal(fact)
@@ -235,19 +280,28 @@ class _Again:
             return
         said = self._decider.engine.states.said
         before = [t for m in fact.members for t in said(m, fact.signal or "") if t < self._began]
-        last_said = f"; the last time was {self._at(max(before)).isoformat()}" if before else ""
+        last_said = f"; the last time was {utc(self._at(max(before)))}" if before else ""
         self._reason("silent", f"{who} did not say {fact.signal}{last_said}")
 
     def _state(self, fact: Fact) -> None:
+        told = [one for m in fact.members if (one := self._level(fact, m)) is not None]
+        if not told and not self._held & {(m, fact.state, fact.value) for m in fact.members}:
+            who = fact.group or fact.members[0]
+            told = [("state", f"{who}: {fact.state} was never {fact.value}")]
+        for code, text in told[:MEMBERS]:
+            self._reason(code, text)
+        if len(told) > MEMBERS:
+            self._reason("state", f"and so on for {len(told) - MEMBERS} more of {fact.group}")
+
+    def _level(self, fact: Fact, member: str) -> tuple[str, str] | None:
         states, state = self._decider.engine.states, fact.state or ""
-        for member in fact.members:
-            value, since = states.value(member, state), states.since(member, state)
-            if value == UNKNOWN:
-                self._reason("unknown", f"{member}.{state} was not known")
-            elif since is not None and since < self._began:
-                at = self._at(since).isoformat()
-                again = ", and it fires when that begins" if value == fact.value else ""
-                self._reason("state", f"{member}.{state} was {value} since {at}{again}")
+        value, since = states.value(member, state), states.since(member, state)
+        if value == UNKNOWN:
+            return "unknown", f"{member}.{state} was not known"
+        if since is None or since >= self._began:
+            return None
+        again = ", and it fires when that begins" if value == fact.value else ""
+        return "state", f"{member}.{state} was {value} since {utc(self._at(since))}{again}"
 
     def _reason(self, code: str, text: str) -> None:
         reason = Reason(code=code, text=text)
@@ -277,6 +331,18 @@ def _tick(at: datetime, offset: timedelta) -> float:
 def _before(scan: Scan, sequence: int) -> Row | None:
     row = scan.at_or_after(sequence - 1)
     return row if row is not None and row.sequence < sequence else None
+
+
+def _last_before(scan: Scan, sequence: int, at: datetime) -> datetime | None:
+    """Return the time of the last record before `sequence` that is older than `at`.
+
+    What fell due while the box was down is journaled before it says that it has started.
+    """
+    for number in range(sequence - 1, max(sequence - CAUGHT_UP, scan.first - 1), -1):
+        body = _body(_before(scan, number + 1))
+        if body is not None and (found := datetime.fromisoformat(body.at)) < at:
+            return found
+    return None
 
 
 def _body(row: Row | None) -> Body | None:

@@ -20,23 +20,25 @@ def moment(text: str, now: datetime, zone: ZoneInfo) -> datetime:
     Raises:
         ValueError: it is no time; the text says what is.
     """
+    try:
+        return _moment(text, now, zone)
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"{text!r} is no time; write 17:03, 2026-11-22T17:03 or 2h for two hours ago"
+        ) from None
+
+
+def _moment(text: str, now: datetime, zone: ZoneInfo) -> datetime:
     ago = duration(text)
     if ago is not None:
         return now - timedelta(seconds=ago)
     clock = _CLOCK.fullmatch(text)
-    local = now.astimezone(zone)
-    if clock is not None:
-        hour, minute, second = (int(part or 0) for part in clock.groups())
-        found = datetime.combine(local.date(), time(hour, minute, second), zone)
-        if found > now:
-            found = datetime.combine(
-                local.date() - timedelta(days=1), time(hour, minute, second), zone
-            )
-        return found.astimezone(UTC)
-    try:
+    if clock is None:
         read = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(
-            f"{text!r} is no time; write 17:03, 2026-11-22T17:03 or 2h for two hours ago"
-        ) from None
-    return (read if read.tzinfo is not None else read.replace(tzinfo=zone)).astimezone(UTC)
+        return (read if read.tzinfo is not None else read.replace(tzinfo=zone)).astimezone(UTC)
+    at = time(*(int(part or 0) for part in clock.groups()))
+    today = now.astimezone(zone).date()
+    found = datetime.combine(today, at, zone)
+    if found > now:
+        found = datetime.combine(today - timedelta(days=1), at, zone)
+    return found.astimezone(UTC)

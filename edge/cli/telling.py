@@ -77,9 +77,9 @@ class Teller:
         if rule is not None and rule.description:
             lines.append(f"  {rule.description}")
         if firing.late:
-            lines.append("  late      it fell due while the box was down")
+            lines.append("  late        it fell due while the box was down")
         if firing.shadow:
-            lines.append("  shadow    the rule is in shadow: it decides, and nothing is done")
+            lines.append("  shadow      the rule is in shadow: it decides, and nothing is done")
         if not firing.traced:
             return [*lines, "  the journal has no trace of this firing: why is not known"]
         lines += _column("matched", self._facts(firing.why, firing.tick))
@@ -98,9 +98,17 @@ class Teller:
         """Return a firing in one line."""
         facts = [f"{self.name(f.device)} said {f.signal}" for f in firing.why.facts[-1:]]
         marks = [word for word in ("late", "shadow") if getattr(firing, word)]
-        orders = [f"{o.device} {o.command} {_result(o)}" for o in firing.orders]
+        orders = [self._short(order) for order in firing.orders]
         told = "; ".join([*facts, *marks, *orders]) or "no trace of why"
         return f"{self.time(firing.at)}  {firing.rule} fired: {told}"
+
+    @staticmethod
+    def _short(told: Told) -> str:
+        who = told.device
+        if who == "site":
+            who = " ".join(str(value) for value in told.parameters.values())
+            return f"{told.command} {who} {_result(told)}".replace("  ", " ")
+        return f"{who} {told.command} {_result(told)}"
 
     def _facts(self, why: Because, tick: float) -> Iterable[str]:
         for fact in why.facts:
@@ -120,7 +128,8 @@ class Teller:
 
     def _held(self, rule: str, why: Because) -> Iterable[str]:
         if why.held is not None:
-            wanted = f" of {span(why.wanted)}" if why.wanted is not None else ""
+            short = why.wanted is not None and why.held < why.wanted - 0.0005
+            wanted = f" of {span(why.wanted or 0.0)}" if short else ""
             yield f"{self._state(rule, why)}{span(why.held)}{wanted}"
 
     def _state(self, rule: str, why: Because) -> str:
@@ -141,7 +150,9 @@ class Teller:
         values = "".join(f" {value}" for value in _shown(told.parameters))
         lasts = f" for {span(told.lasts)}" if told.lasts is not None else ""
         text = f"{self.name(told.device)}: {told.command}{values}{lasts}: {_result(told)}"
-        if told.ended is not None:
+        if told.ended is not None and told.because == "renewed":
+            text += f"; renewed by the next firing after {span(told.ended)}"
+        elif told.ended is not None:
             text += f"; ended after {span(told.ended)}: {ENDS.get(told.because, told.because)}"
         return text
 
@@ -221,7 +232,7 @@ class Teller:
 def _column(title: str, told: Iterable[str]) -> list[str]:
     """Return lines with the title before the first of them."""
     texts = list(told)
-    return [f"  {title if not n else '':<10}{text}" for n, text in enumerate(texts)]
+    return [f"  {title if not n else '':<12}{text}" for n, text in enumerate(texts)]
 
 
 def _condition(why: Because) -> list[str]:
@@ -257,4 +268,5 @@ def _result(told: Told) -> str:
         return "already so" if told.reason == "it is so" else f"not shown: {told.reason}"
     if told.result == "shadow":
         return "not done, in shadow"
-    return "done" if told.device == "site" else "given; what became of it is not in the journal"
+    known = {"incident": "opened", "evacuate": "started", "mode": "set"}
+    return known.get(told.command, "given; what became of it is not in the journal")
