@@ -364,6 +364,14 @@ def test_who_answers_for_all_is_watched_beside_the_member() -> None:
     assert fires(trigger, *other, alarm(3)) == ["3 r/eas_front fired"]
 
 
+def test_a_group_that_answers_as_one_is_watched_as_one() -> None:
+    ended = fact("gates", "eas.ended", across=True)
+    trigger = before(fact("gates", "eas.alarm"), ended, within=5.0)
+    other = (lost(1, "eas_back"), said(2, "eas_back", "link.up"))
+    expected = ["3 r/eas_front not: eas_back could not be heard meanwhile"]
+    assert fires(trigger, *other, alarm(3)) == expected
+
+
 def test_the_blind_member_alone_is_blind() -> None:
     trigger = after(fact("gates", "eas.alarm"), fact("gates", "eas.ended"), within=5.0)
     events = (alarm(0), alarm(0, "eas_back"), lost(1, "eas_back"))
