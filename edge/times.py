@@ -36,7 +36,8 @@ def _moment(text: str, now: datetime, zone: ZoneInfo) -> datetime:
     if clock is None:
         read = datetime.fromisoformat(text)
         return (read if read.tzinfo is not None else read.replace(tzinfo=zone)).astimezone(UTC)
-    at = time(*(int(part or 0) for part in clock.groups()))
+    hour, minute, second = (int(part or 0) for part in clock.groups())
+    at = time(hour, minute, second)
     today = now.astimezone(zone).date()
     found = datetime.combine(today, at, zone)
     if found > now:
