@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from rules.lint_circles import circles
 from rules.lint_conditions import conditions
+from rules.lint_groups import groups
 from rules.lint_outputs import outputs
 from rules.lint_pairs import pairs
 from rules.lint_tests import inactive, uncovered
@@ -33,6 +34,7 @@ def lint(rules: RuleSet, world: World, paces: Paces | None = None) -> Problems:
     conditions(active, world, problems)
     windows(active, world, paces or Paces(), problems)
     pairs(active, world, problems)
+    groups(active, problems)
     circles(active, world, problems)
     outputs(active, world, problems)
     uncovered(rules, world, problems)
