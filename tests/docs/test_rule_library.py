@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.config.checked import checked
 from edge.config.load import load
 from edge.config.model import Configuration
 from rules.model import Absence, Count, Fact, Rule, Sequence, TestCase
@@ -26,7 +27,7 @@ def library() -> Configuration:
 
 
 def test_it_loads_without_a_warning_and_every_rule_is_active(library: Configuration) -> None:
-    assert str(library.problems) == ""
+    assert str(checked(library)) == ""
     assert {rule.id: rule.inactive for rule in library.rules.rules if rule.inactive} == {}
 
 
@@ -157,7 +158,8 @@ def test_a_store_with_other_devices_no_cameras_and_dumb_pads_takes_the_files_as_
 
     configuration = load(tmp_path / "store")
 
-    assert str(configuration.problems) == ""
+    found = checked(configuration)
+    assert (found.errors, found.warnings) == ([], [])
     assert {case.skipped for case in configuration.rules.tests} == {"it is for store_0421"}
     inactive = {rule.id for rule in configuration.rules.rules if rule.inactive}
     assert inactive == {"recording_missing", "tag_left_on", "phantom_alarm"}
