@@ -1,250 +1,205 @@
-"""JSON Schema of rule files, for editors, with the commands' parameters from their classes."""
+"""JSON Schema of rule files, for editors: of every device type, or of one store's devices.
+
+What devices.yaml and site.yaml declare is asked for; what rule files themselves declare (rules,
+incidents, presets, templates, variables) is suggested only: the file that is being written may
+declare another.
+"""
 
 from __future__ import annotations
 
-import types
-import typing
-from typing import Any, Literal, get_args, get_origin
-
-from drivers.commands import BY_KIND, SITE_COMMANDS, Command
 from drivers.priorities import Priority
-from drivers.settings import Seconds
-from rules.convert import required, words
 from rules.from_template import KEYS as MADE_KEYS
-from rules.load_cases import GIVEN
-from rules.load_daily import DAYS
-from rules.load_timeline import LINKS, WORDS
 from rules.load_vars import TYPES
+from rules.loader import RESERVED
+from rules.schema_facts import condition, daily, fact, triggers
+from rules.schema_steps import expectations, steps
+from rules.schema_tests import case, happenings
+from rules.schema_words import (
+    DURATION,
+    ID,
+    WINDOW,
+    WORD,
+    Schema,
+    Vocabulary,
+    closed,
+    of_all_types,
+    one_of,
+    one_or_more,
+    ref,
+    said,
+    suggested,
+)
 from rules.templates import TYPES as PARAMETER_TYPES
 
-Schema = dict[str, Any]
-
-_ID = "^[a-z][a-z0-9_]*$"
-_WORD: Schema = {"type": ["string", "number", "boolean"]}
-_NAMES: Schema = {"anyOf": [_WORD, {"type": "array", "items": _WORD}]}
-_WITH_UNIT = r"[0-9]{1,9}(\.[0-9]{1,9})?(ms|s|m|h|d)"
-_DURATION: Schema = {
-    "type": "string",
-    "pattern": rf"^({_WITH_UNIT}|[A-Za-z_][A-Za-z0-9_]*)$",
-    "description": "250ms, 5s, 2m, 1h, 30d; or !var NAME",
+PRIORITIES = {
+    "life_safety": "Fire and evacuation. Reads event.* only; has no cooldown.",
+    "personal_safety": "Panic, medical, hold-up. Has no cooldown.",
+    "security": "Theft and doors; the default.",
+    "operations": "The running of the store, and people's own orders.",
+    "telemetry": "What is only counted.",
 }
-_VARIABLE: Schema = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}
-_AT: Schema = {"type": "string", "pattern": f"^{_WITH_UNIT}$"}
-_CONDITION: Schema = {
-    "type": "string",
-    "description": "Python's syntax over site.*, event.* and <device>.<state>: site.open and …",
+KINDS = {
+    "duration": "90s, 2m",
+    "number": "a number",
+    "whole": "a whole number",
+    "text": "a word",
+    "bool": "yes or no",
 }
 
 
-def _ref(name: str) -> Schema:
-    return {"$ref": f"#/$defs/{name}"}
-
-
-def _object(properties: Schema, *needed: str, **more: Any) -> Schema:
-    closed = {"additionalProperties": False, **more}
-    return {"type": "object", "properties": properties, "required": list(needed), **closed}
-
-
-def _one_or_more(each: Schema) -> Schema:
-    return {"anyOf": [each, {"type": "array", "items": each, "minItems": 1}]}
-
-
-def schema_rules() -> Schema:
+def schema_rules(vocabulary: Vocabulary | None = None) -> Schema:
     """Return the schema of a file in rules/ or rules.local/.
 
-    It knows form, not meaning: names of devices, signals and states are checked by
-    `storewarden check`.
+    Without a vocabulary it knows form, and all that devices of any type say.
     """
+    known = vocabulary or of_all_types()
     by_id = {"type": ["object", "null"], "additionalProperties": False}
+    free = f"^(?!({'|'.join(sorted(RESERVED))})$){ID[1:]}"
+    rules = {free: {"anyOf": [ref("rule"), ref("made")]}}
+    at = said({"type": "string"}, "The site whose devices the tests name; elsewhere left out.")
+    tests = {"type": ["array", "null"], "items": ref("case"), "description": "Played on a clock."}
+    sections: Schema = {
+        "vars": {
+            "type": "object",
+            "additionalProperties": ref("variable"),
+            "description": "Variables of this file: !var NAME puts a value in its place.",
+        },
+        "templates": {
+            **by_id,
+            "patternProperties": {ID: ref("template")},
+            "description": "Rules with parameters, of which rules are made.",
+        },
+        "rules": {
+            **by_id,
+            "patternProperties": rules,
+            "description": "Rules by their id: small letters, digits, _.",
+        },
+        "tests_at": at,
+        "tests": tests,
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "rules/*.yaml",
-        **_object(
-            {
-                "vars": {"type": "object", "additionalProperties": _ref("variable")},
-                "templates": {**by_id, "patternProperties": {_ID: _ref("template")}},
-                "rules": {
-                    **by_id,
-                    "patternProperties": {_ID: {"anyOf": [_ref("rule"), _ref("made")]}},
-                },
-                "tests_at": {
-                    "type": "string",
-                    "description": "The site whose devices the tests name; elsewhere left out.",
-                },
-                "tests": {"type": ["array", "null"], "items": _ref("case")},
-            }
-        ),
+        **closed(sections, title="rules/*.yaml"),
         "$defs": {
             "variable": _variable(),
-            "template": _template(),
-            "rule": _rule(),
-            "made": _made(),
-            "fact": _fact(),
-            "trigger": {"anyOf": _triggers()},
-            "step": {"anyOf": [_step(kind) for kind in BY_KIND.values()] + _site_steps()},
-            "case": _case(),
-            "happening": {"anyOf": _happenings()},
-            "expectation": {"anyOf": _expectations()},
+            "template": _template(known),
+            "made": _made(known),
+            "rule": _rule(known),
+            "fact": fact(known),
+            "daily": daily(),
+            "trigger": {"anyOf": triggers()},
+            "step": {"anyOf": steps(known)},
+            "case": case(known),
+            "happening": {"anyOf": happenings(known)},
+            "expectation": {"anyOf": expectations(known)},
         },
     }
 
 
 def _variable() -> Schema:
-    values = dict.fromkeys(("default", "min", "max"), _WORD)
-    keys = {"type": {"enum": list(TYPES)}, **values, "description": _WORD}
-    return _object(keys, "type")
-
-
-def _rule() -> Schema:
-    step = _object({"after": _DURATION, "do": _one_or_more(_ref("step"))}, "after", "do")
-    keys: dict[str, tuple[Schema, str]] = {
-        "description": (_WORD, "What it is for, in a sentence."),
-        "priority": ({"enum": [p.name for p in Priority]}, "How urgent it is; default security."),
-        "requires": (_NAMES, "Devices and groups without which the rule is inactive here."),
-        "enabled": ({"enum": ["yes", "no", "shadow"]}, "shadow decides and does nothing."),
-        "replaces": (_WORD, "The rule of the fleet that this one replaces; in rules.local only."),
-        "when": (_one_or_more(_ref("trigger")), "Fires on any of them."),
-        "if": (_CONDITION, "Asked once, when the trigger is complete."),
-        "if_unknown": ({"enum": ["fire", "skip"]}, "What an unknown answer means."),
-        "do": (_one_or_more(_ref("step")), "In this order, never waiting for a device."),
-        "until": (_one_or_more(_ref("trigger")), "What ends the orders that have no for:."),
-        "cooldown": (_DURATION, "How long it does not fire again."),
-        "quiet": (
-            {
-                "anyOf": [_DURATION, _object({"for": _DURATION, "at_most": _DURATION}, "for")],
-            },
-            "A storm of one device, without a pause of so long, is one firing.",
-        ),
-        "escalate": (_one_or_more(step), "Until the incident is acknowledged."),
-        "after_restart": ({"enum": ["resume", "late", "expire"]}, "What becomes of what waits."),
+    keys = {
+        "type": said(one_of({kind: KINDS.get(kind, kind) for kind in TYPES}), "What it holds."),
+        "default": said(WORD, "Its value where site.yaml gives none."),
+        "min": said(WORD, "The least value."),
+        "max": said(WORD, "The greatest value."),
+        "description": said(WORD, "What it is for."),
     }
-    described = {key: {**schema, "description": text} for key, (schema, text) in keys.items()}
-    return _object(described, "when", "do")
+    return closed(keys, "type", description="A variable with its type.")
 
 
-def _template() -> Schema:
-    parameter = _object(
-        {
-            "type": {"enum": list(PARAMETER_TYPES)},
-            **dict.fromkeys(("default", "min", "max", "description"), _WORD),
-        },
-        "type",
-    )
-    kinds = {"anyOf": [{"enum": list(PARAMETER_TYPES)}, parameter]}
-    body = {key: {"description": of["description"]} for key, of in _rule()["properties"].items()}
+def _template(known: Vocabulary) -> Schema:
+    kinds = one_of({kind: KINDS.get(kind, kind.replace("_", " ")) for kind in PARAMETER_TYPES})
+    parameter = {**_variable()["properties"], "type": said(kinds, "What it holds.")}
+    either = {"anyOf": [kinds, closed(parameter, "type", description="A parameter.")]}
+    rule = _keys(known)
+    body = {key: {"description": of["description"]} for key, of in rule.items()}
     text = "A rule in which $name stands for the parameter of that name."
     keys = {
-        "description": _WORD,
-        "parameters": {"type": "object", "additionalProperties": kinds},
-        "rule": {**_object(body, "when", "do"), "description": text},
+        "description": said(WORD, "What rules that are made of it are for."),
+        "parameters": {
+            "type": "object",
+            "additionalProperties": either,
+            "description": "What a rule gives below with:.",
+        },
+        "rule": said(closed(body, "when", "do"), text),
     }
-    return _object(keys, "rule")
+    return closed(keys, "rule", description=text)
 
 
-def _made() -> Schema:
-    of_rule = _rule()["properties"]
-    given = {"type": "object", "additionalProperties": _WORD, "description": "Its parameters."}
-    own: Schema = {
-        "template": {**_WORD, "description": "The template that the rule is made of."},
+def _made(known: Vocabulary) -> Schema:
+    rule = _keys(known)
+    given = {
+        "type": "object",
+        "additionalProperties": WORD,
+        "description": "The parameters of the template.",
+    }
+    keys: Schema = {
+        "template": said(suggested(known.templates), "The template that the rule is made of."),
         "with": given,
     }
-    own |= {key: of_rule[key] for key in MADE_KEYS if key in of_rule}
-    return _object(own, "template")
+    keys |= {key: rule[key] for key in MADE_KEYS if key in rule}
+    return closed(keys, "template", description="A rule that is made of a template.")
 
 
-def _fact() -> Schema:
-    own: Schema = {"for": _DURATION, "while": _CONDITION, "across": {"const": "group"}}
-    text = "<device or group>: <signal or state>, and fields of the signal"
-    return _object(own, minProperties=1, additionalProperties=_NAMES, description=text)
+def _rule(known: Vocabulary) -> Schema:
+    return closed(_keys(known), "when", "do", description="A rule: when … if … do … until.")
 
 
-def _triggers() -> list[Schema]:
-    facts = _one_or_more(_ref("fact"))
-    several = {"type": "array", "items": facts, "minItems": 2}
-    window = {"within": _DURATION, "by": _WORD}
-    blind = {"blind": {"enum": ["skip", "fire"]}}
-    absence = {"without": facts, **window, **blind}
-    several_times = {"anyOf": [{"type": "integer", "minimum": 2}, _VARIABLE]}
-    count: Schema = {"count": several_times, "of": facts, **window}
-    text = f"{', '.join(DAYS)}, or a range: mon-sat"
-    days = {**_NAMES, "description": text}
-    return [
-        _ref("fact"),
-        _object({"sequence": several, **window}, "sequence", "within"),
-        _object({"together": several, **window}, "together", "within"),
-        _object(count, "count", "of", "within"),
-        _object({"after": facts, **absence}, "after", "without", "within"),
-        _object({"before": facts, **absence}, "before", "without", "within"),
-        _object({"daily": _WORD, "days": days}, "daily"),
-    ]
-
-
-def _step(kind: type[Command]) -> Schema:
-    parameters, needed = _parameters(kind)
-    targets = {**_NAMES, "description": "Devices, groups, or event.near.<key>"}
-    schema = _object({kind.kind: targets, **parameters}, kind.kind, *needed)
-    return {**schema, "description": " ".join((kind.__doc__ or "").split())}
-
-
-def _parameters(kind: type[Command]) -> tuple[Schema, list[str]]:
-    """Return the parameters of a command as rules write them, and those without a default."""
-    hints = typing.get_type_hints(kind)
-    known = {"for" if w == "duration" else w: f for w, f in words(kind).items()}
-    found = {word: _type(hints[setting.name]) for word, setting in known.items()}
-    if kind.holds != "no":
-        found["for"] = _DURATION
-    return found, [word for word, setting in known.items() if required(setting)]
-
-
-def _type(hint: Any) -> Schema:
-    if get_origin(hint) is Literal:
-        return {"enum": list(get_args(hint))}
-    if get_origin(hint) in (typing.Union, types.UnionType):
-        return {"anyOf": [_type(o) for o in get_args(hint) if o is not type(None)]}
-    return _DURATION if hint is Seconds else _WORD
-
-
-def _site_steps() -> list[Schema]:
-    return [_object({word: _WORD, **_beside(word)}, word) for word in SITE_COMMANDS]
-
-
-def _beside(word: str) -> Schema:
-    """Return the parameters that a command to the site takes beside its word."""
-    return {"for": _DURATION} if "duration" in words(SITE_COMMANDS[word]) else {}
-
-
-def _case() -> Schema:
-    states = {"type": "object", "additionalProperties": _WORD}
-    given: Schema = dict.fromkeys(GIVEN, _WORD)
-    given["modes"] = _NAMES
-    given |= {"site": states, "vars": states}
-    given["states"] = {"type": "object", "additionalProperties": states}
-    keys = {
-        "name": _WORD,
-        "with": _NAMES,
-        "given": _object(given),
-        "timeline": {"type": "array", "items": _ref("happening")},
-        "expect": {"type": "array", "items": _ref("expectation")},
+def _keys(known: Vocabulary) -> Schema:
+    """Return the keys of a rule, each with what it means."""
+    names = suggested(n for n in known.named() if n != "site")
+    several = {"anyOf": [names, {"type": "array", "items": names, "minItems": 1}]}
+    after = said(WINDOW, "How long after the firing.")
+    step = closed(
+        {"after": after, "do": said(one_or_more(ref("step")), "What follows.")},
+        "after",
+        "do",
+        description="Follows when nobody has acknowledged the incident of this firing.",
+    )
+    storm = closed(
+        {
+            "for": said(WINDOW, "A pause of so long ends the storm."),
+            "at_most": said(WINDOW, "Then it fires again, storm or not."),
+        },
+        "for",
+        description="When a storm is over, and when it fires again all the same.",
+    )
+    enabled = {
+        "yes": "It works.",
+        "no": "It is left out.",
+        "shadow": "It decides and is journaled, and does nothing.",
     }
-    return _object(keys, "name", "expect")
+    restart = {
+        "resume": "What fell due while down fires at its own time, marked late.",
+        "late": "It fires at the restart, marked late.",
+        "expire": "It is forgotten.",
+    }
+    unknown = {"fire": "Fire all the same.", "skip": "Don't, and say rule.blind."}
+    keys: dict[str, tuple[Schema, str]] = {
+        "description": (WORD, "What it is for, in a sentence."),
+        "priority": (one_of(PRIORITIES), "How urgent it is; default security."),
+        "requires": (several, "Devices and groups without which the rule is inactive here."),
+        "enabled": (one_of(enabled), "Whether it works; default yes."),
+        "replaces": (
+            suggested(known.rules),
+            "The rule of the fleet that this one replaces; in rules.local/ only.",
+        ),
+        "when": (one_or_more(ref("trigger")), "The trigger, or a list: any of them."),
+        "if": (condition(known), "Asked once, when the trigger is complete. "),
+        "if_unknown": (one_of(unknown), "What is done when nobody knows."),
+        "do": (one_or_more(ref("step")), "The steps, in this order; nothing waits for a device."),
+        "until": (one_or_more(ref("trigger")), "What ends the orders that have no for:."),
+        "cooldown": (DURATION, "How long after a firing it does not fire again."),
+        "quiet": (
+            {"anyOf": [WINDOW, storm]},
+            "A storm of one device, without a pause of so long, is one firing.",
+        ),
+        "escalate": (one_or_more(step), "What follows until the incident is acknowledged."),
+        "after_restart": (one_of(restart), "What becomes of what was waiting; default resume."),
+    }
+    found = {key: said(schema, text) for key, (schema, text) in keys.items()}
+    found["if"] = said(found["if"], keys["if"][1] + condition(known)["description"])
+    return found
 
 
-def _happenings() -> list[Schema]:
-    doings = {**dict.fromkeys((*LINKS, *WORDS), _WORD), "restart": _DURATION}
-    said = _object({"at": _AT}, "at", minProperties=2, additionalProperties=_WORD)
-    mode = _object({"at": _AT, "mode": _WORD, "for": _DURATION}, "at", "mode")
-    found = [_object({"at": _AT, word: of}, "at", word) for word, of in doings.items()]
-    return [*found, mode, said]
-
-
-def _expectations() -> list[Schema]:
-    by: Schema = {"at": _AT, "rule": _WORD}
-    quiet = _object({"rule": _WORD, "because": _WORD}, "rule")
-    found = [
-        _object({**by, word: _WORD, **_parameters(kind)[0]}, "at", word)
-        for word, kind in BY_KIND.items()
-    ]
-    for word in SITE_COMMANDS:
-        found.append(_object({**by, word: _WORD, **_beside(word)}, "at", word))
-    found.append(_object({**by, "ends": _WORD}, "at", "ends"))
-    return [*found, _object({"at": _AT, "not_fired": quiet}, "not_fired")]
+assert set(PRIORITIES) == {p.name for p in Priority}  # noqa: S101 - each is explained

@@ -26,7 +26,7 @@ from rules.problems import Mark, did_you_mean
 FILE = "site.yaml"
 _SITE = re.compile(r"[a-z0-9_-]+")
 _WORD = re.compile(r"[a-z][a-z0-9_]*")
-_OF_THE_SITE = frozenset(
+OF_THE_SITE = frozenset(
     {"open", "opened", "closed", "mode", "evacuation", "drill", "hours", "daily"}
     | {"incident", "rule", "person", "buffer", "clock", "config"}
 )
@@ -215,7 +215,7 @@ def _schedules(node: ys.Mapping, context: Context) -> dict[str, Schedule]:
     schedules: dict[str, Schedule] = {}
     for name, item in found.items():
         mark = marks.keys[name] if isinstance(marks, ys.Mapping) else item.mark
-        if not _WORD.fullmatch(name) or name in _OF_THE_SITE:
+        if not _WORD.fullmatch(name) or name in OF_THE_SITE:
             hint = "a word of its own: rules say site.NAME, NAME.started, NAME.ended"
             context.problems.error(mark, f"{name!r} can't name a schedule", hint)
         schedules[name] = hours.schedule(item, context)
