@@ -13,6 +13,7 @@ from collections.abc import Callable
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
+from drivers.event import Event
 from rules import reasons
 from rules.deadlines import Deadline
 from rules.model import Count, Decision, NotFired
@@ -31,6 +32,8 @@ KEYS_KEPT = 200
 MOST_TRIED = 5
 """Facts of a together that are tried in every order; of more the first free one counts."""
 LONG_AGO: Order = (float("-inf"), 0)
+BEFORE_ALL = -(2**62)
+"""The number of what comes before anything else of its tick."""
 
 
 class NearMisses:
@@ -54,10 +57,15 @@ class NearMisses:
 
     def look(self, key: Key, entry: Entry, roles: list[int], done: list[Completion]) -> None:
         """Take note of an entry in `roles`, and of what it completed."""
+        wait = self._waits.get(key)
+        if wait is not None and self._end(wait) <= entry.order[0]:
+            # It is over, and is said when its deadline runs, late.
+            self._tell(key, (self._end(wait), BEFORE_ALL))
+            del self._waits[key]
+            wait = None
         if done:
             self._tell(key, max(d.order for d in done))
-            wait = self._waits.get(key)
-            if wait is not None and self._end(wait) > entry.order[0]:
+            if wait is not None:
                 del self._waits[key]
                 self.machine.context.deadlines.cancel(wait)
             return
@@ -146,8 +154,6 @@ class NearMisses:
         """Wait for the window to be over; of two at once the one that came further counts."""
         wait = self._waits.get(key)
         info = {"key": key, "start": list(start.order), "reached": reached}
-        if before is not None:
-            info["before"] = list(before.order)
         if wait is not None and start.order[0] < self._end(wait):
             if reached > wait.info["reached"]:
                 wait.info.update(info)
@@ -155,7 +161,13 @@ class NearMisses:
         if len(self._waits) < WAITING_AT_MOST:
             machine, end = self.machine, start.order[0] + self.machine.within
             self._waits[key] = machine.context.deadlines.add(
-                end, machine.rule, self, "", start.occurrence.event, info
+                end,
+                machine.rule,
+                self,
+                "",
+                start.occurrence.event,
+                info,
+                None if before is None else Why(facts=(before.occurrence.event,)),
             )
 
     def _end(self, wait: Deadline) -> float:
@@ -168,24 +180,24 @@ class NearMisses:
         key: Key = info["key"]
         current = self._waits.get(key) is deadline
         if end > deadline.tick:
-            again = machine.context.deadlines.add(end, machine.rule, self, "", deadline.event, info)
+            again = machine.context.deadlines.add(
+                end, machine.rule, self, "", deadline.event, info, deadline.why
+            )
             if current:
                 self._waits[key] = again
             return []
         if current:
             del self._waits[key]
         start: Order = (info["start"][0], info["start"][1])
-        facts, reason = self._over(key, start, end, info)
-        told = self._told.get(key, LONG_AGO)
-        self._tell(key, (end, -(2**62)))
-        if not reason or start <= told:
+        facts, reason = self._over(key, start, end)
+        self._tell(key, (end, BEFORE_ALL))
+        if not reason:
             return []
         progress = 0.5 if self.wanted == 2 else len(facts) / self.wanted
-        return [self._say(key, end, progress, reason, facts)]
+        before = deadline.why.facts if deadline.why is not None else ()
+        return [self._say(key, end, progress, reason, facts, before)]
 
-    def _over(
-        self, key: Key, start: Order, end: float, info: dict[str, Any]
-    ) -> tuple[list[Entry], str]:
+    def _over(self, key: Key, start: Order, end: float) -> tuple[list[Entry], str]:
         """Return what is in the window, in order, and what to say; nothing: it was complete."""
         machine, kept = self.machine, self.machine.kept
         within = machine.within
@@ -201,10 +213,7 @@ class NearMisses:
             found = self._forward(key, inside)
             if self.wanted == 2:
                 first, second = (reasons.facts(step) for step in machine.steps)
-                before = kept.find(key, (info["before"][0], info["before"][1]))
-                if len(found) != 1 or before is None:
-                    return [], ""
-                return [before, *found], reasons.wrong_order(first, second, within)
+                return found, reasons.wrong_order(first, second, within) if len(found) == 1 else ""
             missing = [len(found)] if len(found) < self.wanted else []
         else:
             roles = self._together(key, inside)
@@ -228,11 +237,17 @@ class NearMisses:
         return found
 
     def _say(
-        self, key: Key, tick: float, progress: float, reason: str, facts: list[Entry]
+        self,
+        key: Key,
+        tick: float,
+        progress: float,
+        reason: str,
+        facts: list[Entry],
+        before: tuple[Event, ...] = (),
     ) -> NotFired:
         machine = self.machine
         last = facts[-1].occurrence
-        events = tuple(e.occurrence.event for e in facts[-16:])
+        events = (*before, *(e.occurrence.event for e in facts[-16:]))
         return NotFired(
             rule=machine.rule,
             member=last.member or machine.member(key),

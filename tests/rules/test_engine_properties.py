@@ -200,6 +200,7 @@ def test_extra_wake_ups_change_nothing(
     steps: list[tuple[float, Event | None]] = [(e.tick, e) for e in events]
     steps += [(float(w), None) for w in wakes]
     for tick, event in sorted(steps, key=lambda step: (step[0], step[1] is not None)):
+        found += one.advance(tick - SLACK)
         found += one.feed(event) if event else one.advance(tick)
     assert once(lines(found + one.advance(END))) == once(all_of_it(events))
 

@@ -187,6 +187,13 @@ def test_what_comes_at_the_end_of_a_window_is_too_late_even_if_the_deadline_runs
     assert [d.reason for d in one.advance(99) if isinstance(d, NotFired)] == [NO_PANIC]
 
 
+def test_a_firing_after_a_window_does_not_take_back_that_it_was_missed() -> None:
+    one = engine(rule(sequence(DOOR, ALARM, within=5.0)))
+    found = [d for e in (alarm(0), opened(0), opened(1), alarm(5)) for d in one.feed(e)]
+    found += one.advance(99)
+    assert sorted((d.tick, type(d).__name__) for d in found) == [(5.0, "Fired"), (5.0, "NotFired")]
+
+
 @pytest.mark.parametrize(
     ("events", "expected"),
     [
