@@ -37,7 +37,14 @@ from tests.daemon import Daemon
 
 CONTACTS, SWITCHES = 6, 5
 ACKNOWLEDGE = "acknowledge"
-TOLD = ("rule.fired", "rule.ended", "rule.repeated", "incident.opened", "incident.acknowledged")
+TOLD = (
+    "rule.fired",
+    "rule.ended",
+    "rule.repeated",
+    "incident.opened",
+    "incident.acknowledged",
+    "mode.changed",
+)
 LINES = {
     "inputs": {f"di{n}": {"discrete": n} for n in range(CONTACTS)},
     "outputs": {f"do{n}": {"coil": n} for n in range(SWITCHES)},
@@ -75,6 +82,14 @@ rules:
   unasked:
     when: {before: {contact_5: active}, without: {contact_1: active}, within: 3.5b, blind: fire}
     do: [{incident: unasked}]
+  storm:
+    when: [{contact_0: active}, {contact_2: active}]
+    do: [{incident: storm}]
+    quiet: 3.5b
+  taking_stock:
+    when: {contact_5: active}
+    if: site.mode != 'stock_take'
+    do: [{mode: stock_take, for: 3.5b}]
   answered:
     when: {contact_3: active, for: 1.5b}
     if: count('contact_3', 'contact.active', '9.5b') >= 1
@@ -192,9 +207,9 @@ def told(run: Run, began_tick: float) -> dict[str, list[tuple[str, float]]]:
             body = json.loads(record.body)
             if body["signal"] in TOLD:
                 data = body.get("data", {})
-                keep = ("member", "target", "because", "count", "step", "name")
+                keep = ("member", "target", "because", "count", "step", "name", "mode")
                 words = [f"{k}={data[k]}" for k in keep if data.get(k) not in (None, "", 0)]
-                rule = str(data.get("rule", data.get("name")))
+                rule = str(data.get("rule") or data.get("name") or "site")
                 line = " ".join([body["signal"], *words])
                 found[rule].append((line, float(body["tick"]) - began_tick))
     return {rule: sorted(lines, key=lambda one: one[1]) for rule, lines in found.items()}
