@@ -88,6 +88,7 @@ class Goto(Command):
     holds: ClassVar[Hold] = "with_for"
 
     preset: str
+    """In a rule also `event.device`: the one called like the device that completed the trigger."""
     """The preset's name on the camera."""
 
 

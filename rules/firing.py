@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from drivers.commands import OpenIncident, RecordClip
+from drivers.commands import Goto, OpenIncident, RecordClip
 from drivers.event import Event
 from drivers.settings import Seconds
 from rules import reasons
 from rules.asked import ask
 from rules.deadlines import Deadline, Owner
 from rules.event_json import Events
-from rules.model import Action, Decision, Fired, NotFired, Order, Rule, World
+from rules.model import OF_DEVICE, Action, Decision, Fired, NotFired, Order, Rule, World
 from rules.repeats import Repeats
 from rules.rule_leases import RuleLeases
 from rules.trace import Why
@@ -155,6 +155,8 @@ class RuleRun:
         command, lasts = action.command, action.lasts
         if isinstance(command, RecordClip) and lasts is not None:
             command, lasts = replace(command, duration=Seconds(lasts)), None
+        if isinstance(command, Goto) and command.preset == OF_DEVICE:
+            command = replace(command, preset=done.event.device)
         holds = command.holds == "yes" or (command.holds == "with_for" and lasts is not None)
         limit = self._limit(device, command.kind) if holds else None
         if limit is not None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from drivers.commands import BY_KIND, SITE_COMMANDS, Command, SetMode
+from drivers.commands import BY_KIND, SITE_COMMANDS, Command, Goto, SetMode
 from drivers.event import SITE
 from drivers.settings import Seconds
 from rules import yaml_source as ys
 from rules.convert import settings, words
 from rules.load_scope import Scope, spell
-from rules.model import Action, DeviceWords
+from rules.model import OF_DEVICE, Action, DeviceWords
 from rules.modes import HOURS, spelt
 from rules.problems import Mark, did_you_mean
 
@@ -44,10 +44,22 @@ def _step(node: ys.Node, scope: Scope, members: tuple[str, ...]) -> list[Action]
     devices, near = asked.targets()
     if command is None:
         return []
+    if isinstance(command, Goto):
+        _preset(found.items["preset"], command.preset, members, scope)
     made = [Action(mark=found.mark, command=command, near=key, lasts=lasts) for key in near]
     if devices or not near:
         made.append(Action(mark=found.mark, command=command, devices=devices, lasts=lasts))
     return made
+
+
+def _preset(node: ys.Node, preset: str, members: tuple[str, ...], scope: Scope) -> None:
+    """Say a preset that is to follow from the event and can't."""
+    if preset == OF_DEVICE and SITE in members:
+        hint = "the site completes this trigger; write the preset's name"
+        scope.problems.error(node.mark, "no preset is called like the site", hint)
+    elif preset != OF_DEVICE and preset.startswith("event."):
+        hint = f"write {OF_DEVICE}, or the preset's name"
+        scope.problems.error(node.mark, f"{preset!r} is no preset", hint)
 
 
 def _word(node: ys.Mapping, scope: Scope) -> str | None:

@@ -191,6 +191,10 @@ class Moment:
 # --- rules -----------------------------------------------------------------------------------
 
 
+OF_DEVICE = "event.device"
+"""As the preset of a `goto`: the one that is called like the device that completed the trigger."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
     """One step of `do`."""
