@@ -24,6 +24,19 @@ from rules.triggers import TriggerRun
 class RuleRun:
     """A rule with everything that it waits for."""
 
+    __slots__ = (
+        "_escalations",
+        "_last",
+        "_recording",
+        "context",
+        "incidents",
+        "leases",
+        "repeats",
+        "rule",
+        "triggers",
+        "world",
+    )
+
     path = "rule"
     postponed = True
 

@@ -34,6 +34,8 @@ class Repeats:
     Nothing falls due for what was not repeated. Rules that protect people have neither.
     """
 
+    __slots__ = ("_spans", "context", "cooldown", "quiet", "rule")
+
     path = "repeats"
     postponed = False
 

@@ -42,6 +42,8 @@ class _Until:
 class RuleLeases:
     """The leases of one rule. A firing renews the lease of its member, device and command."""
 
+    __slots__ = ("_leases", "_untils", "context", "rule")
+
     path = "leases"
     postponed = False
 

@@ -105,6 +105,8 @@ def matches(fact: Fact, event: Event) -> bool:
 class Cell:
     """One fact in one role of one trigger, seen at once."""
 
+    __slots__ = ("context", "fact", "machine", "order", "path", "per_member", "role", "rule")
+
     def __init__(
         self, fact: Fact, role: int, rule: str, path: str, machine: Machine, context: Context
     ) -> None:
@@ -182,6 +184,8 @@ class _Hold:
 
 class HoldCell(Cell):
     """A fact on a state with `for:` or `while:`."""
+
+    __slots__ = ("_holds", "alone", "trigger")
 
     postponed = True
 

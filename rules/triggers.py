@@ -16,6 +16,8 @@ from rules.trigger_windows import Report, WindowMachine
 class FactMachine:
     """A single fact: complete whenever it comes true."""
 
+    __slots__ = ("report", "wanted")
+
     def __init__(self, fact: Fact, report: Report) -> None:
         self.report, self.wanted = report, fact.hold
 
@@ -47,6 +49,8 @@ class FactMachine:
 
 class TriggerRun:
     """One trigger of one rule: its machine, and a cell for each fact."""
+
+    __slots__ = ("cells", "machine", "number", "path")
 
     def __init__(
         self,
