@@ -62,9 +62,9 @@ class Decider:
         turn = Turn()
         if self.evacuation is not None:
             self._latched(turn, self.evacuation.feed(event), event.tick)
+        self._of_modes(turn, self.modes.feed(event))
         for decision in self.engine.feed(event):
             self._decided(turn, decision, event)
-        self._of_modes(turn, self.modes.feed(event))
         if event.device == SITE and event.kind == PERSON:
             self._person(turn, event)
         elif event.device == SITE and event.kind == LATCH:

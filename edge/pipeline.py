@@ -113,9 +113,10 @@ class Pipeline:
     def decide(self) -> list[Done]:
         """Decide what is due, then the most urgent event if there is one; hand the orders over."""
         if len(self.inbox):
-            event = self.decider.modes.amended(self.inbox.take())
+            event = self.inbox.take()
             oldest = self.inbox.oldest_tick()
             done = self._advance(event.tick if oldest is None else min(event.tick, oldest))
+            event = self.decider.modes.amended(event)
             edge = event.kind == InputEdge.kind
             done.append((event, event, Turn() if edge else self._given(self.decider.feed(event))))
         else:

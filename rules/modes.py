@@ -36,6 +36,8 @@ REQUESTED = "mode.requested"
 ABOVE = {"open": "yes", "closed": "no"}
 """Modes that say whether the site is open, whatever the hours say."""
 _EDGES = {"opened": "yes", "closed": "no"}
+_OWN = frozenset({*_EDGES, "mode.changed"})
+"""What is said of modes with `by`."""
 _SAYS = {"yes": "opened", "no": "closed"}
 MODES = {"yes": "open", "no": "closed", UNKNOWN: UNKNOWN}
 _FOUND = frozenset({"state.known", "clock.trusted", "clock.untrusted"})
@@ -75,6 +77,8 @@ class Modes:
     held: Held | None = None
     mode: str = UNKNOWN
     """As it was last said."""
+    open: str = UNKNOWN
+    """Whether the site is open, as it was last said."""
     _said: tuple[str, datetime] | None = field(default=None)
     """`opened` or `closed`, when the end of a mode said it: the hours' own word at that instant
     says nothing new."""
@@ -82,13 +86,15 @@ class Modes:
     # --- what the clock says --------------------------------------------------------------------
 
     def amended(self, event: Event) -> Event:
-        """Return what the site is to say instead of what the clock has said; changes nothing.
+        """Return what the site is to say instead of what it was about to say; changes nothing.
 
         `opened` and `closed` of the clock are `hours.opened` and `hours.closed` while a set mode
         says whether the site is open. The mode goes along with what tells the site's states.
         """
-        if event.device != SITE or "by" in event.fields:
+        if event.device != SITE:
             return event
+        if "by" in event.fields:
+            return self._now(event) if event.kind in _OWN else event
         above = None if self.held is None else ABOVE.get(self.held.mode)
         if event.kind in _EDGES:
             if above is not None or self._repeats(event):
@@ -106,6 +112,11 @@ class Modes:
             sets["mode"] = UNKNOWN
         return dataclasses.replace(event, sets=sets)
 
+    def _now(self, event: Event) -> Event:
+        """Return what was said of modes, with the states as they have become since."""
+        states = {"mode": self.mode, "open": self.open}
+        return dataclasses.replace(event, sets={state: states[state] for state in event.sets})
+
     def _repeats(self, event: Event) -> bool:
         if self._said is None or self._said[0] != event.kind:
             return False
@@ -115,6 +126,7 @@ class Modes:
         """Return what follows from what the site says, after `amended`."""
         if event.device != SITE or "by" in event.fields:
             return []
+        self.open = event.sets.get("open", self.open)
         if event.kind in _FOUND:
             self.mode = event.sets.get("mode", self.mode)
             self._said = None
@@ -156,13 +168,13 @@ class Modes:
         held = self._held(command.name, rule, reason, lasts, tick, person=False)
         return self._becomes(held, rule, reason, tick, stamp)
 
-    def assume(self, mode: str) -> None:
-        """Take a mode as set for ever, before anything happens: what a test gives."""
-        if mode != UNKNOWN:
+    def assume(self, mode: str, *, is_open: str, given: bool) -> None:
+        """Take these as the site's states before anything happens; one `given` is set for ever."""
+        if given and mode != UNKNOWN:
             self.held = Held(
                 mode=mode, by="given", person=True, reason="given", since=0.0, until=None
             )
-        self.mode = mode
+        self.mode, self.open = mode, is_open
 
     def _held(
         self, mode: str, by: str, reason: str, lasts: float | None, tick: float, *, person: bool
@@ -191,10 +203,11 @@ class Modes:
         self, held: Held | None, by: str, reason: str, tick: float, stamp: Event
     ) -> list[ModeSignal]:
         at = stamp.at + timedelta(seconds=tick - stamp.tick)
-        hours = self._hours(at, trusted=stamp.trusted)
-        before = hours if self.held is None else ABOVE.get(self.held.mode, hours)
+        hours = before = self.open
+        if self.held is not None and self.held.mode in ABOVE:
+            hours = self._hours(at, trusted=stamp.trusted)
         after = hours if held is None else ABOVE.get(held.mode, hours)
-        self.held = held
+        self.held, self.open = held, after
         mode = MODES[hours] if held is None else held.mode
         sets = {"open": after} if after != before else {}
         ends = None
@@ -239,7 +252,7 @@ class Modes:
         """Return everything as JSON values."""
         said = None if self._said is None else [self._said[0], self._said[1].isoformat()]
         held = None if self.held is None else dataclasses.asdict(self.held)
-        return {"held": held, "mode": self.mode, "said": said}
+        return {"held": held, "mode": self.mode, "open": self.open, "said": said}
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Go on from what `save` returned; a mode that the site does not have any more is over."""
@@ -250,7 +263,7 @@ class Modes:
             latest = found.since + self.longest[found.mode]
             until = found.until if found.until is None else min(found.until, latest)
             self.held = dataclasses.replace(found, until=until)
-        self.mode = saved["mode"]
+        self.mode, self.open = saved["mode"], saved["open"]
         said = saved["said"]
         self._said = None if said is None else (said[0], datetime.fromisoformat(said[1]))
 

@@ -95,7 +95,9 @@ def _enter(stage: Stage, entry: Mapping[str, Any], at: float) -> None:
         stage.say(stage.stamp.signal(at, SITE, "incident.acknowledged", {"name": what}))
     elif who == "mode" or (who == SITE and what == "mode.changed"):
         mode = what if who == "mode" else str(fields.get("mode", HOURS))
-        stage.mode(at, mode, fields.get("for"))
+        stage.mode(at, mode, fields.get("for"), str(fields.get("by", "test")))
+    elif who == SITE and what in ("opened", "closed") and "by" in fields:
+        stage.mode(at, {"opened": "open"}.get(what, what), None, str(fields["by"]))
     elif who == SITE and what in ("evacuation.started", "evacuation.ended"):
         stage.evacuation(at, what, fields)
     else:

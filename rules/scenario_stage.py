@@ -80,10 +80,12 @@ class Stage:
             event = self.stamp.event(0.0, device, StateKnown.kind, {"values": values}, values)
             self._assumed.add(event.id)
             self._engine.assume(event)
-        if "mode" in states.get(SITE, {}):
-            self._modes.assume(states[SITE]["mode"])
-        else:
-            self._modes.mode = self._engine.states.value(SITE, "mode")
+        known = self._engine.states
+        self._modes.assume(
+            known.value(SITE, "mode"),
+            is_open=known.value(SITE, "open"),
+            given="mode" in states.get(SITE, {}),
+        )
         self._engine.begin()
 
     # --- time ----------------------------------------------------------------------------------
@@ -133,9 +135,9 @@ class Stage:
                 raise Endless
             event = self._modes.amended(self._queue.popleft())
             self._wanted(self._latch.feed(event), event.tick)
+            self._of_modes(event.tick, self._modes.feed(event))
             for decision in self._engine.feed(event):
                 self._take(decision)
-            self._of_modes(event.tick, self._modes.feed(event))
             if event.device == SITE and event.kind == REQUESTED:
                 self._of_modes(event.tick, self._modes.requested(event))
 
@@ -164,9 +166,9 @@ class Stage:
         self._show(device, tick)
         self._drain()
 
-    def mode(self, tick: float, mode: str, lasts: float | None) -> None:
+    def mode(self, tick: float, mode: str, lasts: float | None, by: str) -> None:
         """Set a mode as a person, or end it: `hours`."""
-        fields = {"action": "end", "by": "test", "reason": "in this test"}
+        fields = {"action": "end", "by": by, "reason": "in this test"}
         if mode != HOURS:
             fields |= {"action": "set", "mode": mode}
         kept = {} if lasts is None else {"for": lasts}

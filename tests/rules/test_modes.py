@@ -106,6 +106,7 @@ def test_a_mode_ends_after_its_time() -> None:
 def test_what_is_said_names_the_mode_before_who_and_why() -> None:
     site = Site()
     site.sets(0, "stock_take")
+    site.closes()
     (signal,) = site.modes.advance(12 * HOUR, said(12 * HOUR, "site", "time"))
 
     assert signal.fields == {

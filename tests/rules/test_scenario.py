@@ -386,6 +386,7 @@ rules:
       - {at: 15m, rule: evening, send: pager_manager}
       - {at: 30m, rule: shut, mode: closed}
       - {at: 30m, rule: mode, send: pager_manager}
+      - {at: 30m, rule: mode, send: pager_manager}
       - {at: 1h, rule: mode, send: pager_manager}
     """
     assert played(rules, test) == []

@@ -324,3 +324,21 @@ def test_a_mode_that_ended_in_a_restart_is_over_after_it() -> None:
         )
         == []
     )
+
+
+def test_who_opened_the_store_is_who_set_its_mode() -> None:
+    assert (
+        played(
+            """
+    rules:
+      early: {when: {site: opened, by: Ann}, if: site.mode == 'open', do: {incident: early}}
+      back: {when: {site: closed, by: hours}, do: {incident: back}}
+    tests:
+      - name: t
+        given: {now: "2026-11-20T07:00:00"}
+        timeline: [{at: 0s, site: opened, by: Ann}, {at: 30m, site: closed, by: Bo}]
+        expect: [{at: 0s, rule: early, incident: early}]
+      """
+        )
+        == []
+    )
