@@ -7,7 +7,8 @@ same time. One is left alone. The others are killed at random moments, also whil
 started again at once. Inputs change on the beat; windows end half a beat off it, so that a restart
 of less than half a beat decides nothing anew. In the end each journal must tell the same story:
 the same firings, ends, repeats and incidents of each rule, in the same order, less than a beat from
-where the uninterrupted run has them.
+where the uninterrupted run has them. And a backtest of the same rules over each journal must find
+the firings that it holds.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from pathlib import Path
 
 import yaml
 
+from bench import recorded
 from buffer.journal import Journal
 from buffer.record import Kind
 from drivers.lines import modbus_profile
@@ -308,6 +310,9 @@ async def one_round(
         wrong = [
             line for run in killed for line in differences(story, told(run, first_tick(run)), beat)
         ]
+        for run in all_runs:
+            config, journal = run.daemon.config, run.daemon.state / "journal.db"
+            wrong += [f"backtest: {line}" for line in recorded.differences(config, journal)]
         longest = max((seconds for run in killed for seconds in run.down), default=0.0)
         return wrong, sum(run.kills for run in killed), longest, sum(map(len, story.values()))
 

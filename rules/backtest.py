@@ -118,16 +118,16 @@ class _Replaying:
         self._boot = ""
         self._decided: tuple[float, Event] | None = None
         self._world = sides["before"].world
+        self._ordered = frozenset(
+            device for side in sides.values() for rule in side.rules for device in _told(rule, side)
+        )
         self._plays: list[tuple[Play, Interest]] = []
         for which, side in sides.items():
             heard = Interest.of(side.rules, side.world)
-            play = Play(side, heard, counting.side(which), self._wall)
+            play = Play(side, heard, counting.side(which), self._wall, self._ordered)
             play.begin(saved)
             self._plays.append((play, heard))
         self._played = counting.report.played
-        self._ordered = {
-            device for side in sides.values() for rule in side.rules for device in _told(rule, side)
-        }
         moments = {m.key: m for side in sides.values() for m in side.moments}
         self._diary = Diary(calendar=self._world.calendar, moments=tuple(moments.values()))
         self._next_moment = BEGIN

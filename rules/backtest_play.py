@@ -67,7 +67,16 @@ Wall = Callable[[float], datetime]
 class Play:
     """Feed it the history in order. Never waits, never asks the time."""
 
-    def __init__(self, side: Side, interest: Interest, tally: Tally, wall: Wall) -> None:
+    def __init__(
+        self,
+        side: Side,
+        interest: Interest,
+        tally: Tally,
+        wall: Wall,
+        switched: frozenset[str] = frozenset(),
+    ) -> None:
+        """`switched` are the devices of which the history does not say that they go on or off."""
+        self._switched = switched
         self.side, self._interest, self._tally, self._wall = side, interest, tally, wall
         self.engine = Engine(side.rules, side.world)
         plan = side.world.evacuation
@@ -175,10 +184,9 @@ class Play:
 
     def _decided(self, decision: Decision) -> None:
         if isinstance(decision, Ended):
-            if not decision.shadow or self.side.shadow:
-                owner = f"{decision.rule}/{decision.member}"
-                if self._ledger.end(decision.device, owner, decision.command, decision.tick):
-                    self._output(decision.device, decision.tick, goes_on=False)
+            owner = f"{decision.rule}/{decision.member}"
+            if self._ledger.end(decision.device, owner, decision.command, decision.tick):
+                self._output(decision.device, decision.tick, goes_on=False)
             return
         if not isinstance(decision, Fired | NotFired):
             return
@@ -315,6 +323,8 @@ class Play:
             self._tally.sounded(device, rule, self._wall(began), ended - began)
 
     def _output(self, device: str, tick: float, *, goes_on: bool, command: str = "") -> None:
+        if device not in self._switched:
+            return
         words = self.side.world.devices.get(device)
         kinds = [command] if command else list(words.accepts if words else ())
         said = next((OUTPUTS[kind] for kind in kinds if kind in OUTPUTS), None)

@@ -1,0 +1,100 @@
+"""Backtests of random histories: the same rules differ in nothing; what nobody hears is nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drivers.event import Event
+from rules.backtest import compare, interest
+from tests.rules.played import (
+    CHAIN,
+    DAILY,
+    GATES,
+    PROPPED,
+    said,
+    side,
+)
+
+MANY = (
+    GATES
+    + PROPPED
+    + CHAIN
+    + DAILY
+    + """
+  storm:
+    when: {count: 3, of: {gates: eas.alarm}, within: 60s}
+    if: count('gates', 'eas.alarm', '5m') < 9
+    do: [{incident: storm}]
+    cooldown: 30s
+  unpaid:
+    when: {after: {eas_back: eas.alarm}, without: {eas_back: eas.ended}, within: 20s}
+    if: not (since('gates', 'eas.deactivated') < duration('3s'))
+    do: [{sound: siren_back, for: 7s}]
+  both:
+    when: {sequence: [{eas_front: eas.alarm}, {door_back: door.opened}], within: 30s}
+    do: [{record: cam_exit, for: 5s}]
+"""
+)
+SAYINGS = st.sampled_from(
+    [
+        ("eas_front", "eas.alarm"),
+        ("eas_back", "eas.alarm"),
+        ("eas_back", "eas.ended"),
+        ("eas_back", "eas.deactivated"),
+        ("eas_front", "eas.visitors"),
+        ("door_back", "door.opened"),
+        ("door_back", "door.closed"),
+        ("door_front", "door.opened"),
+        ("door_back", "link.down"),
+        ("door_back", "link.up"),
+        ("eas_back", "link.down"),
+        ("site", "daemon.started"),
+        ("site", "opened"),
+        ("siren_front", "output.on"),
+    ]
+)
+HISTORIES = st.lists(
+    st.tuples(st.sampled_from([0.0, 0.5, 3.0, 19.0, 61.0, 1000.0]), SAYINGS), max_size=25
+)
+
+
+def history(told: list[tuple[float, tuple[str, str]]]) -> list[Event]:
+    tick, events = 0.0, []
+    for delay, (device, kind) in told:
+        tick += delay
+        events.append(said(tick, device, kind))
+    return events
+
+
+def time_of(event: Event) -> Event:
+    """The time of an event that nobody hears."""
+    return replace(event, kind="time", device="site", sets={})
+
+
+@settings(max_examples=40, deadline=None)
+@given(HISTORIES)
+def test_the_same_rules_differ_in_nothing(told: list[tuple[float, tuple[str, str]]]) -> None:
+    report = compare(history(told), side(MANY), side(MANY))
+    assert not report.total.differs
+    assert (report.examples, report.changed) == ([], {})
+
+
+@settings(max_examples=60, deadline=None)
+@given(HISTORIES)
+def test_events_that_nobody_hears_change_nothing(
+    told: list[tuple[float, tuple[str, str]]],
+) -> None:
+    before, after = side(MANY), side(GATES)
+    hears = interest(before, after).hears
+    events = history(told)
+    whole = compare(events, before, after).as_json()
+    before_starts = (e for e, n in pairwise(events) if n.kind == "daemon.started")
+    edge = {e.id for e in (*events[:1], *before_starts, *events[-1:])}
+    kept = [e if hears(e) else time_of(e) for e in events if hears(e) or e.id in edge]
+    part = compare(kept, before, after).as_json()
+    del whole["played"], part["played"]
+    assert part == whole
