@@ -155,18 +155,34 @@ class Changes:
             await hup.wait()
             hup.clear()
             async with self._busy:
-                self.parts.notify.reloading()
-                await self._reload()
-                self.parts.notify.ready()
+                with suppress(Refused):  # said already
+                    await self._reload()
+
+    async def reload(self) -> dict[str, Any]:
+        """Load the folder, as SIGHUP does, once no other change is under way.
+
+        Raises:
+            Refused: it is refused; the text says why.
+        """
+        async with self._busy:
+            await self._reload()
+        return {"config": self.parts.configuration.hash}
 
     async def _reload(self) -> None:
+        self.parts.notify.reloading()
+        try:
+            await self._reloaded()
+        finally:
+            self.parts.notify.ready()
+
+    async def _reloaded(self) -> None:
         places, speaker = self._places, self.parts.speaker
         try:
             found = await aside.run(last_good.load_accepted, places.configuration, places.state)
         except ConfigurationRefused as refusal:
             log.error("the new configuration is refused, the running one goes on:\n%s", refusal)  # noqa: TRY400
             _say_refused(speaker, refusal.problems)
-            return
+            raise Refused(_first(refusal.problems)) from None
         if self._watch is not None and self._watch.plan.config != found.hash:
             log.warning("other rules were loaded: the watch is over")
             self._watch = None
@@ -361,11 +377,13 @@ def _count(watch: Watch, record: Record) -> None:
         watch.see(body.tick, body.device, body.signal, body.data, Priority(record.priority))
 
 
-def _say_refused(speaker: Speaker, problems: Problems) -> None:
-    first = problems.errors[0]
+def _first(problems: Problems) -> str:
     more = len(problems.errors) - 1
-    reason = str(first).splitlines()[0] + (f" (and {more} more)" if more else "")
-    speaker.site("config.refused", Priority.operations, {"reason": reason})
+    return str(problems.errors[0]).splitlines()[0] + (f" (and {more} more)" if more else "")
+
+
+def _say_refused(speaker: Speaker, problems: Problems) -> None:
+    speaker.site("config.refused", Priority.operations, {"reason": _first(problems)})
 
 
 def _say_reverted(speaker: Speaker, found: Reverted) -> None:

@@ -55,6 +55,7 @@ class Changing(Protocol):
 
     async def apply(self, request: Request) -> dict[str, Any]: ...
     async def end_watch(self, request: Request) -> dict[str, Any]: ...
+    async def reload(self) -> dict[str, Any]: ...
     def status(self) -> dict[str, Any]: ...
 
 
@@ -289,6 +290,10 @@ class Desk:
     async def watch(self, request: Request) -> dict[str, Any]:
         """Confirm or revert the rules on trial, as a person."""
         return await self._changing().end_watch(request)
+
+    async def reload(self, _request: Request) -> dict[str, Any]:
+        """Load the folder again, as SIGHUP does."""
+        return await self._changing().reload()
 
     def _changing(self) -> Changing:
         if self._changes is None:

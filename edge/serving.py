@@ -36,6 +36,7 @@ async def serving(parts: Parts, changes: Changing | None = None) -> None:
         "mode": desk.mode,
         "apply": desk.apply,
         "watch": desk.watch,
+        "reload": desk.reload,
     }
     http, path = parts.configuration.site.http, parts.places.socket
     async with asyncio.TaskGroup() as group:

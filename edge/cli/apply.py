@@ -60,13 +60,13 @@ def add(parts: Any) -> None:
 
 def act_apply(chosen: argparse.Namespace) -> int:
     """Try other rules, or end the watch over them."""
-    from edge.cli import applying
+    from edge.cli import applied, applying
 
     chosen.by = who(chosen)
     if chosen.confirm or chosen.revert:
         if chosen.rules is not None:
             raise WrongUsage("a watch is ended without a DIR")
-        return applying.end(chosen)
+        return applied.end(chosen)
     if chosen.rules is None:
         raise WrongUsage("name the folder with the new rules")
     if not chosen.rules.is_dir():
