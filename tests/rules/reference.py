@@ -302,13 +302,13 @@ def decisions(rule: Rule, history: list[Event]) -> list[str]:
 
 def _decided(rule: Rule, history: list[Event]) -> list[tuple[Seen, str]]:
     found: list[tuple[Seen, str]] = []
-    complete: dict[tuple[Place, str], Seen] = {}
+    complete: dict[tuple[Place, str], list[Seen]] = {}
     for trigger in rule.when:
         for seen in completions(trigger, history):
-            key = (seen.place, seen.member)
-            if key not in complete or complete[key].blind:
-                complete[key] = seen
-    for seen in sorted(complete.values(), key=lambda s: s.place):
+            same = complete.setdefault((seen.place, seen.member), [])
+            if all(one.blind for one in same):  # triggers that are complete together are one
+                same.append(seen)
+    for seen in sorted((s for same in complete.values() for s in same), key=lambda s: s.place):
         found.append((seen, _answer(rule, seen, found, history)))
     return found
 
