@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -139,5 +139,5 @@ class Repeats:
     def restore(self, saved: list[list[Any]]) -> None:
         """Go on from what `save` returned; the deadlines come back by `adopt`."""
         for kind, member, device, began, end in saved:
-            spans: Mapping[str, dict[Key, _Span]] = self._spans
-            spans[kind][member, device] = _Span(began, end)
+            of: Kind = kind
+            self._spans[of][member, device] = _Span(began, end)
