@@ -103,7 +103,7 @@ class Calls:
         )
 
     def _code(self, name: str, parts: tuple[Part, ...], args: list[ast.expr]) -> ast.expr:
-        members, who = self._devices(args[0], one=parts[0] == "device")
+        members, who = self._devices(args[0], one=parts[0] == "device", nobody=name == "count")
         what = _word(args[1], f"a {parts[1]}")
         if parts[1] == "state":
             for device in members:
@@ -121,8 +121,13 @@ class Calls:
             given.append(ast.Constant(value=within))
         return self.runtime(name, *given)
 
-    def _devices(self, node: ast.expr, *, one: bool) -> tuple[list[DeviceWords], ast.expr]:
-        """Return the devices that an argument names, and the code of a tuple of their ids."""
+    def _devices(
+        self, node: ast.expr, *, one: bool, nobody: bool
+    ) -> tuple[list[DeviceWords], ast.expr]:
+        """Return the devices that an argument names, and the code of a tuple of their ids.
+
+        With `nobody` it may be a group that is empty here.
+        """
         shown = ast.unparse(node)
         if shown == "event.device" and isinstance(node, ast.Attribute):
             term = self.event_field(node, "device")
@@ -138,7 +143,7 @@ class Calls:
         else:
             known = {*self.world.devices, *self.world.groups}
             raise Wrong(node, f"unknown device {name!r}", nearest_or_all(name, known))
-        if not ids:
+        if not ids and not nobody:
             raise Wrong(node, f"the group {name} is empty", "a rule can require it: requires:")
         code = ast.Tuple(elts=[ast.Constant(value=d) for d in ids], ctx=ast.Load())
         return [self.world.devices[d] for d in ids], code

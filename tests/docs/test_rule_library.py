@@ -165,6 +165,30 @@ def test_a_store_with_other_devices_no_cameras_and_dumb_pads_takes_the_files_as_
     assert inactive == {"recording_missing", "tag_left_on", "phantom_alarm"}
 
 
+def test_a_store_that_has_little_takes_them_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(ROOT / "examples" / "credentials"))
+    shutil.copytree(LIBRARY, tmp_path / "store", ignore=shutil.ignore_patterns("rules.local"))
+    site, devices = tmp_path / "store" / "site.yaml", tmp_path / "store" / "devices.yaml"
+    site.write_text(site.read_text().replace("site: store_0421", "site: store_0423"))
+    written, _, groups = devices.read_text().partition("\ngroups:\n")
+    has = ("gates", "fire_panels", "call_points", "exits", "theft_sirens", "evacuation_beacons")
+    kept = [
+        line if line.split(":")[0].strip() in has else f"{line.split(':')[0]}: []"
+        for line in groups.splitlines()
+    ]
+    devices.write_text("\n".join([written, "groups:", *kept]))
+
+    configuration = load(tmp_path / "store")
+
+    found = checked(configuration)
+    assert (found.errors, found.warnings) == ([], [])
+    active = {rule.mark.file for rule in configuration.rules.rules if not rule.inactive}
+    assert "rules/walk_out.yaml" in active
+    assert "rules/doors.yaml" not in active
+
+
 def test_every_group_that_the_rules_name_stands_in_the_table(library: Configuration) -> None:
     table = PAGE.partition("| group |")[2].partition("\n\n")[0]
     used = {

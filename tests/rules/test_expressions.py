@@ -178,6 +178,10 @@ def test_count_adds_up_the_members_of_a_group() -> None:
     assert answer("count(eas_front, 'eas.metal', '5m') == 0", shop) == "yes"
 
 
+def test_a_group_that_is_empty_here_said_nothing() -> None:
+    assert answer("count('nobody', 'button.pressed', '5m') == 0", Shop()) == "yes"
+
+
 def test_a_function_may_ask_about_the_device_of_the_event() -> None:
     shop = Shop(ages={"eas_front.eas.metal": 3.0})
     assert answer("since(event.device, 'eas.metal') < 5", shop, an_event()) == "yes"
