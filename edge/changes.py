@@ -10,8 +10,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from buffer.journal import Journal
-from buffer.record import Kind, Record
 from buffer.storage import JournalError
 from buffer.writer import Writer
 from drivers.event import SITE, Event
@@ -23,19 +21,18 @@ from edge.config.model import Configuration
 from edge.config.reverted import Reverted
 from edge.control import Refused, Request
 from edge.described import described
-from edge.encode import body_of, utc
+from edge.encode import utc
 from edge.places import Places
 from edge.speaker import Speaker
 from edge.starting import Start
 from edge.turn import Turn
-from edge.watch import CALLED, WORDS, Plan, Watch
+from edge.watch import WORDS, Plan, Watch
 from rules.problems import ConfigurationRefused, Problems
 
 log = logging.getLogger(__name__)
 
 KEPT_WITHIN = 2.0
 """Seconds that a change waits for the journal at most: a broken disk stops nothing."""
-COUNTED = frozenset({Kind.EVENT, Kind.OUTCOME, Kind.DECISION})
 
 
 class Changes:
@@ -64,7 +61,7 @@ class Changes:
         if watch is None:
             return
         with suppress(JournalError):
-            await writer.read(lambda journal: _recounted(watch, journal))
+            await writer.read(lambda journal: watch_file.recount(watch, journal))
 
     def take(self, parts: Parts) -> None:
         """Change these parts from now on. Call it before anything is decided."""
@@ -224,7 +221,12 @@ class Changes:
             self._accept(None)
             if not watched:
                 return {"config": found.hash, "took": 0.0, "watch": None}
-            took = await self._install(found, "", {})
+            try:
+                took = await self._install(found, "", {})
+            except BaseException:
+                self._watch = None
+                watch_file.remove(state)
+                raise
             self._say_applied(plan)
             await self._kept()
             return {"config": found.hash, "took": took, "watch": self._shown()}
@@ -264,7 +266,7 @@ class Changes:
                 if watch.too_much:
                     await self._revert("the watch", watch.too_much)
                 else:
-                    await self._confirm("the watch", _seen(watch))
+                    await self._confirm("the watch", watch.seen())
 
     async def _confirm(self, by: str, reason: str) -> None:
         """Let the rules on trial be the last good ones."""
@@ -315,14 +317,22 @@ class Changes:
         took, parts = 0.0, self.parts
         why = swap.in_the_way(parts.configuration, new)
         if not why:
-            took = await swap.swap(parts, new)
+            try:
+                took = await swap.swap(parts, new)
+            except BaseException:  # a bug half way: begin anew with what ran, out of the journal
+                self._begin_anew(parts.configuration)
+                raise
             log.info("%s: %d rules run, in %.1f ms", new.hash, len(new.rules.rules), took * 1000)
         if kind:
             parts.speaker.site(kind, Priority.operations, fields)
-        if why and self._next is not None:
+        if why:
             log.info("all parts begin anew: %s", why)
-            self._next.set_result(new)
+            self._begin_anew(new)
         return took
+
+    def _begin_anew(self, configuration: Configuration) -> None:
+        if self._next is not None and not self._next.done():
+            self._next.set_result(configuration)
 
     def _accept(self, refused: Problems | None) -> None:
         self._refused = refused
@@ -358,23 +368,6 @@ class Changes:
             raise Refused("another change is under way: try again")
         async with self._busy:
             yield
-
-
-def _seen(watch: Watch) -> str:
-    counts = ((CALLED[word], watch.counts[word]) for word in WORDS)
-    return ", ".join(f"{count} {names[count != 1]}" for names, count in counts)
-
-
-def _recounted(watch: Watch, journal: Journal) -> None:
-    for record in journal.since(watch.plan.sequence):
-        if record.kind in COUNTED:
-            _count(watch, record)
-
-
-def _count(watch: Watch, record: Record) -> None:
-    with suppress(ValueError):  # not one of ours: made by another version
-        body = body_of(record)
-        watch.see(body.tick, body.device, body.signal, body.data, Priority(record.priority))
 
 
 def _first(problems: Problems) -> str:

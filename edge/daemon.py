@@ -40,6 +40,11 @@ async def run(places: Places, start: Start) -> None:
     _on_signals(notify, ended, stopping, hup)
     configuration, changes = start.configuration, Changes(places, start)
     own = _Own(configuration, clock, metrics)
+
+    def stop_if_broken(changing: asyncio.Task[Configuration]) -> None:
+        if not changing.cancelled() and changing.exception() is not None:
+            stopping.set()
+
     async with Writer.open(
         places.journal,
         max_wait=configuration.site.buffer.max_wait,
@@ -68,6 +73,7 @@ async def run(places: Places, start: Start) -> None:
             log.info("rules run: %d devices, %d rules", len(parts.drivers), len(rules))
             notify.ready()
             changing = asyncio.create_task(changes.run(hup, ended))
+            changing.add_done_callback(stop_if_broken)
             try:
                 await serve(parts, ended, stopping=stopping, changes=changes)
             finally:

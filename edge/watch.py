@@ -161,6 +161,11 @@ class Watch:
         what = CALLED[word][count != 1]
         return f"{count} {what} within {span(seconds)}, at most {most} are allowed ({usual})"
 
+    def seen(self) -> str:
+        """Return what was counted, for people."""
+        counts = ((CALLED[word], self.counts[word]) for word in WORDS)
+        return ", ".join(f"{count} {names[count != 1]}" for names, count in counts)
+
     def over(self, tick: float) -> bool:
         """Return whether its time is over."""
         return tick >= self.plan.ends

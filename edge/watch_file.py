@@ -1,16 +1,22 @@
-"""The watch in the state folder, so that a kill or a power cut does not end it."""
+"""The watch in the state folder, and its counts in the journal: a kill does not end it."""
 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
+from buffer.journal import Journal
+from buffer.record import Kind
+from drivers.priorities import Priority
 from edge.config.reverted import write_json
-from edge.watch import Plan
+from edge.encode import body_of
+from edge.watch import Plan, Watch
 
 FILE = "watch.json"
 VERSION = 1
+COUNTED = frozenset({Kind.EVENT, Kind.OUTCOME, Kind.DECISION})
 
 
 def write(plan: Plan, state_folder: Path) -> None:
@@ -37,3 +43,13 @@ def read(state_folder: Path) -> Plan | None:
 def remove(state_folder: Path) -> None:
     """The watch is over."""
     (state_folder / FILE).unlink(missing_ok=True)
+
+
+def recount(watch: Watch, journal: Journal) -> None:
+    """Take what the journal has of the watch."""
+    for record in journal.since(watch.plan.sequence):
+        if record.kind in COUNTED:
+            with suppress(ValueError):  # not one of ours: made by another version
+                body = body_of(record)
+                priority = Priority(record.priority)
+                watch.see(body.tick, body.device, body.signal, body.data, priority)
