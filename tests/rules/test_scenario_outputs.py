@@ -342,3 +342,63 @@ def test_who_opened_the_store_is_who_set_its_mode() -> None:
         )
         == []
     )
+
+
+def test_who_is_refused_hears_who_holds_the_output_highest() -> None:
+    assert (
+        played(
+            """
+    rules:
+      high:
+        priority: personal_safety
+        when: {panic_till: button.pressed}
+        do: [{sound: siren_front, for: 10s}]
+      low: {when: {eas_front: eas.alarm}, do: [{sound: siren_front, for: 10s}]}
+      calm: {priority: operations, when: {eas_front: eas.ended}, do: [{silence: siren_front}]}
+      refused: {when: {siren_front: order.failed}, if: "'high' in event.reason", do: {incident: no}}
+    tests:
+      - name: t
+        timeline:
+          - {at: 0s, panic_till: button.pressed}
+          - {at: 1s, eas_front: eas.alarm}
+          - {at: 2s, eas_front: eas.ended}
+        expect:
+          - {at: 0s, rule: high, sound: siren_front}
+          - {at: 1s, rule: low, sound: siren_front}
+          - {at: 2s, rule: calm, silence: siren_front}
+          - {at: 2s, rule: refused, incident: no}
+          - {at: 10s, rule: high, ends: siren_front}
+          - {at: 11s, rule: low, ends: siren_front}
+    """
+        )
+        == []
+    )
+
+
+def test_a_camera_turns_for_an_equal_and_not_for_a_lower_order() -> None:
+    assert (
+        played(
+            """
+    rules:
+      look: {when: {eas_front: eas.alarm}, do: [{goto: cam_exit, preset: gate, for: 60s}]}
+      till: {when: {eas_front: eas.metal}, do: [{goto: cam_exit, preset: till}]}
+      door: {priority: operations, when: {door_back: open}, do: [{goto: cam_exit, preset: door}]}
+      there: {when: {cam_exit: camera.arrived, preset: [till, door]}, do: {incident: there}}
+      not_there: {when: {cam_exit: order.failed}, do: {incident: not_there}}
+    tests:
+      - name: t
+        timeline:
+          - {at: 0s, eas_front: eas.alarm}
+          - {at: 1s, eas_front: eas.metal}
+          - {at: 2s, door_back: door.opened}
+        expect:
+          - {at: 0s, rule: look, goto: cam_exit}
+          - {at: 1s, rule: till, goto: cam_exit}
+          - {at: 1s, rule: there, incident: there}
+          - {at: 2s, rule: door, goto: cam_exit}
+          - {at: 2s, rule: not_there, incident: not_there}
+          - {at: 60s, rule: look, ends: cam_exit}
+    """
+        )
+        == []
+    )
