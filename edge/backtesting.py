@@ -85,6 +85,8 @@ def with_rules_of(configuration: Path, rules: Path) -> Configuration:
     with tempfile.TemporaryDirectory(prefix="storewarden-") as made:
         folder = Path(made)
         whole = any((rules / part).is_dir() for part in RULE_FOLDERS)
+        if not whole and not any(rules.glob("*.yaml")):
+            raise FileNotFoundError(f"{rules} has no rule files: neither *.yaml nor rules/")
         replaced = RULE_FOLDERS if whole else ("rules",)
         for name in files.names(configuration):
             if name.partition("/")[0] not in replaced:

@@ -287,6 +287,7 @@ def _lines(
     progress: Progress,
 ) -> Iterator[Event]:
     size, done = max(path.stat().st_size, 1), 0
+    begun: datetime | None = None
     stateful = interest.stateful()
     with path.open("rb") as file:
         for number, line in enumerate(file):
@@ -308,6 +309,10 @@ def _lines(
             if KINDS[row.kind] not in KINDS_READ:
                 continue
             event = _event(row, played)
+            if event is not None and begun is None:
+                begun = event.at
+                if since is not None and begun > since:
+                    played.journal_begins = begun
             if event is None or (since and event.at < since) or (until and event.at >= until):
                 continue
             played.events += _READ[row.kind]

@@ -130,6 +130,10 @@ def test_what_the_history_cannot_tell_is_said(tmp_path: Path, now: Configuration
     assert dict(played.strangers) == {"eas_old": 2}
     assert played.journal_begins is not None
     assert not played.restored
+    export = exported(path, tmp_path / "export")
+    again = compare(now, now, export, since=BEGAN - timedelta(days=900)).played
+    assert (again.gaps, again.strangers) == (1, played.strangers)
+    assert again.journal_begins == played.journal_begins
 
 
 def test_states_and_what_waits_are_those_of_the_snapshot_before(

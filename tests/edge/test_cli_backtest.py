@@ -133,6 +133,7 @@ def test_wrong_rules_are_told_with_their_place(
         (["--journal", "nowhere.db"], 1, "there is no journal nowhere.db"),
         (["--since", "2031-01-01"], 1, "no events of that time"),
         (["--rules", "nowhere"], 2, "there is no folder nowhere"),
+        (["--rules", "/proc/self/fdinfo"], 2, "has no rule files"),
     ],
 )
 def test_a_persons_mistake_is_told(
