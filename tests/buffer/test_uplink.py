@@ -148,13 +148,17 @@ def test_birth_states_and_farewell_are_retained_and_states_only_the_newest(tmp_p
                 await received.count(2)
                 ours.uplink.publish_state("site/state/door", b"open")
                 await received.count(3)
+                ours.uplink.announce()
+                await received.count(4)
                 running.cancel()
                 await asyncio.gather(running, return_exceptions=True)
-            await received.count(4)
+                ours.uplink.announce()
+            await received.count(5)
             assert [(str(m.topic), m.payload) for m in received.messages] == [
                 ("site/status", b"online"),
                 ("site/state/door", b"9"),
                 ("site/state/door", b"open"),
+                ("site/status", b"online"),
                 ("site/status", b"stopped"),
             ]
         async with broker.listen("site/#") as later:

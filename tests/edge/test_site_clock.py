@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from edge.clock import Clock
 from edge.site_clock import SiteClock
 from edge.speaker import Speaker
 from rules.calendar import Calendar, Diary
+from rules.model import Moment
+from tests import virtual_time
 from tests.edge.shop import said, shop
 
 RULES = """
@@ -144,3 +147,22 @@ def test_what_was_said_after_the_last_snapshot_is_not_said_again(tmp_path: Path)
     after.site_clock.replayed(said(0, "site", "closed", at=at))
     after.site_clock.begin()
     assert after.said() == [("state.known", False)]
+
+
+def test_a_new_moment_is_said_to_the_second_by_a_clock_that_was_asleep(tmp_path: Path) -> None:
+    async def main() -> list[tuple[str, float]]:
+        wall = begun(tmp_path, "2026-11-20T12:00:00+00:00")
+        loop = asyncio.get_running_loop()
+        noon, began = wall.now, loop.time()
+        wall.clock.now = lambda: noon + timedelta(seconds=loop.time() - began)
+        wall.clock.seconds = lambda: loop.time() - began
+        running = asyncio.create_task(wall.site_clock.run())
+        await asyncio.sleep(1.0)
+        wall.events.clear()
+        wall.site_clock.moments((Moment(key="lunch", at="12:00", offset=0.0),))
+        wall.site_clock.moments((Moment(key="soon", at="opening", offset=3 * 3600 + 4.0),))
+        await asyncio.sleep(9.0)
+        running.cancel()
+        return [(str(e.fields["moment"]), e.tick) for e in wall.events if e.kind == "daily"]
+
+    assert [(moment, round(tick)) for moment, tick in virtual_time.run(main())] == [("soon", 4)]
