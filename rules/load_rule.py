@@ -27,6 +27,7 @@ from rules.model import (
     Sequence,
     Trigger,
 )
+from rules.problems import did_you_mean, nearest_or_all
 from rules.words import fields_of_any
 
 KEYS = (
@@ -55,7 +56,7 @@ def rule(name: str, node: ys.Mapping, scope: Scope) -> Rule | None:
 
     A rule with problems is returned too: whoever loads must refuse the whole set then.
     """
-    scope.known_keys(node, KEYS)
+    _known_keys(node, scope)
     priority = _priority(node, scope)
     scope = dataclasses.replace(scope, life_safety=priority is Priority.life_safety)
     plain = Rule(
@@ -103,6 +104,16 @@ def rule(name: str, node: ys.Mapping, scope: Scope) -> Rule | None:
             node, scope, "after_restart", Literal["resume", "late", "expire"], "resume"
         ),
     )
+
+
+def _known_keys(node: ys.Mapping, scope: Scope) -> None:
+    for key, mark in node.keys.items():
+        if key == "with":
+            hint = "write template: beside it, the template that the rule is made of"
+            scope.problems.error(mark, "with: goes with template:", hint)
+        elif key not in KEYS:
+            hint = did_you_mean(key, (*KEYS, "template")) or nearest_or_all(key, KEYS)
+            scope.problems.error(mark, f"unknown key {key!r}", hint)
 
 
 def _priority(node: ys.Mapping, scope: Scope) -> Priority:

@@ -5,7 +5,8 @@ of the timeline comes after what falls due at its instant. After the last entry 
 everything is over that the timeline has begun. `fail` makes a device fail every order from then
 on (`order.failed` follows each), and so does `down`; `up` ends both, and finds the device as it
 was. What the timeline says while a `restart` lasts is found when it is over, marked
-`changed_while_down`, where it changed a state.
+`changed_while_down`, where it changed a state. What needs somebody there (`mode`, `acknowledge`,
+another `restart`) can't be meanwhile.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ NOON = datetime(2026, 1, 5, 12, tzinfo=UTC).replace(tzinfo=None)
 """When a test plays that does not say: a Monday, site local."""
 DOINGS = ("down", "up", "fail", "restart", "acknowledge", "mode")
 """What befalls the store, in the place of a device."""
+LINKS = ("down", "up", "fail")
+"""What befalls a device, whether anybody is there or not."""
 
 
 def play(case: TestCase, rules: RuleSet, world: World) -> list[str]:
@@ -38,10 +41,10 @@ def play(case: TestCase, rules: RuleSet, world: World) -> list[str]:
     moments = tuple({m.key: m for m in (*rules.moments, *case.moments)}.values())
     stage = Stage(chosen, moments, world, began, case.given.get("states", {}))
     try:
-        _tell(stage, case)
+        unheard = _tell(stage, case)
     except Endless:
         return ["the rules trigger each other without end"]
-    problems = compare(case.expect, stage.did, stage.not_fired)
+    problems = [*unheard, *compare(case.expect, stage.did, stage.not_fired)]
     expected = {entry.get("rule") for entry in case.expect} if problems else set()
     quiet = (r for r in chosen if r.enabled != "yes" and r.id in expected)
     return [*problems, *(f"{r.id} does nothing: it is enabled: {r.enabled}" for r in quiet)]
@@ -53,25 +56,45 @@ def _instant(now: Any, world: World) -> datetime:
     return at.replace(second=local.second)
 
 
-def _tell(stage: Stage, case: TestCase) -> None:
+def _tell(stage: Stage, case: TestCase) -> list[str]:
+    """Play the timeline; return what in it could not happen."""
     back = 0.0
     missed: list[Event] = []
+    later: list[Mapping[str, Any]] = []
+    unheard: list[str] = []
     for entry in sorted(case.timeline, key=lambda e: float(e["at"])):
         at = float(entry["at"])
         if at < back:
-            missed += _heard(stage, entry, at)
+            doing = _signal(entry)[0]
+            if doing in LINKS:
+                later.append(entry)
+            elif doing in DOINGS:
+                unheard.append(f"at {at:g}s {doing} is of no use: the box is down until {back:g}s")
+            else:
+                missed += _heard(stage, entry, at)
             continue
-        _catch_up(stage, missed, back)
+        _come_back(stage, missed, later, back)
         stage.until(at)
         if _signal(entry)[0] == "restart":
             back = at + float(entry["restart"])
             stage.restart(at, float(entry["restart"]))
         else:
             _enter(stage, entry, at)
-    _catch_up(stage, missed, back)
+    _come_back(stage, missed, later, back)
     last = max((float(e["at"]) for e in case.expect if "at" in e), default=0.0)
     stage.until(max(last, back))
     stage.run_out()
+    return unheard
+
+
+def _come_back(
+    stage: Stage, missed: list[Event], later: list[Mapping[str, Any]], back: float
+) -> None:
+    """Find what became of the devices while a restart lasted."""
+    for entry in later:
+        _enter(stage, entry, back)
+    later.clear()
+    _catch_up(stage, missed, back)
 
 
 def _signal(entry: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
@@ -107,7 +130,7 @@ def _enter(stage: Stage, entry: Mapping[str, Any], at: float) -> None:
 def _heard(stage: Stage, entry: Mapping[str, Any], at: float) -> list[Event]:
     """Return what an entry says while nobody listens."""
     who, what, fields = _signal(entry)
-    return [] if who in DOINGS else [stage.stamp.signal(at, who, what, fields)]
+    return [stage.stamp.signal(at, who, what, fields)]
 
 
 def _catch_up(stage: Stage, missed: list[Event], back: float) -> None:

@@ -402,3 +402,24 @@ def test_a_camera_turns_for_an_equal_and_not_for_a_lower_order() -> None:
         )
         == []
     )
+
+
+def test_devices_come_and_go_while_the_box_is_down_and_nobody_can_do_anything() -> None:
+    assert played(
+        """
+    rules:
+      lost: {when: {siren_front: link.down}, do: {incident: lost}}
+    tests:
+      - name: t
+        timeline:
+          - {at: 10s, restart: 1m}
+          - {at: 20s, down: siren_front}
+          - {at: 30s, mode: delivery}
+          - {at: 40s, acknowledge: lost}
+        expect:
+          - {at: 70s, rule: lost, incident: lost}
+    """
+    ) == [
+        "at 30s mode is of no use: the box is down until 70s",
+        "at 40s acknowledge is of no use: the box is down until 70s",
+    ]
