@@ -20,12 +20,42 @@ def pairs(rules: Iterable[Rule], world: World, problems: Problems) -> None:
     at_work = [rule for rule in rules if rule.enabled == "yes"]
     for rule in at_work:
         _with_itself(rule, problems)
+    gist = {rule.id: Gist.of(rule) for rule in at_work}
     told: set[tuple[str, str]] = set()
     for one, other in _met(at_work):
-        if one.id != other.id and (one.id, other.id) not in told:
-            told.add((one.id, other.id))
-            if one.priority is other.priority and not _fight(one, other, world, problems):
-                _repeat(one, other, world, problems)
+        pair = (one.id, other.id)
+        if one.id == other.id or pair in told or one.priority is not other.priority:
+            continue
+        told.add(pair)
+        first, second = gist[one.id], gist[other.id]
+        may_fight = first.undoes & second.kinds or second.undoes & first.kinds
+        if may_fight and _fight(one, other, world, problems):
+            continue
+        if first.do <= second.do or second.do <= first.do:
+            _repeat(one, other, world, problems)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Gist:
+    """What is quickly compared of a rule."""
+
+    do: frozenset[Any]
+    """The shapes of its steps."""
+    kinds: frozenset[str]
+    """The commands that it gives."""
+    undoes: frozenset[str]
+    """The commands that can't be carried out together with its own."""
+
+    @classmethod
+    def of(cls, rule: Rule) -> Gist:
+        kinds = {action.command.kind for action in rule.do}
+        alike = kinds & {Goto.kind, SetMode.kind}
+        ends = {kind for action in rule.do for kind in action.command.ends}
+        return cls(
+            do=frozenset(shape(action) for action in rule.do),
+            kinds=frozenset(kinds),
+            undoes=frozenset(ends | alike),
+        )
 
 
 def _met(rules: list[Rule]) -> Iterator[tuple[Rule, Rule]]:
