@@ -150,8 +150,6 @@ class Reading:
             return told
         mine = [(t, s, d) for t, s, d in known if (d["device"], d["command"]) == key[2:]]
         for tick, signal, data in sorted(mine, key=lambda one: one[0]):
-            if tick < firing.tick:
-                continue
             told.after = tick - firing.tick
             if signal == OrderDone.kind:
                 told.result, told.reason = "done", ""

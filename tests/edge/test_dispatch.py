@@ -23,6 +23,7 @@ class Room:
     def __init__(self, driver: Plain) -> None:
         self.driver = driver
         self.said: list[tuple[float, str, Any]] = []
+        self.firings: list[Any] = []
         self.dispatch = Dispatch({"siren": driver}, self.tell, self.now)
 
     def now(self) -> float:
@@ -30,6 +31,7 @@ class Room:
 
     def tell(self, _device: str, signal: Signal, _priority: Priority) -> None:
         fields = signal.fields()
+        self.firings.append(fields.get("firing"))
         self.said.append((round(self.now(), 3), signal.kind, fields.get("reason")))
 
     def give(self, command: Command, priority: Priority = OPERATIONS, **more: Any) -> None:
@@ -68,6 +70,15 @@ def test_one_order_at_a_time_is_performed() -> None:
 
     room = play(Plain(performs=slowly), story)
     assert room.said == [(1, "order.done", None), (2, "order.done", None), (3, "order.done", None)]
+
+
+def test_an_outcome_names_the_firing_that_its_order_came_from() -> None:
+    async def story(room: Room) -> None:
+        room.give(preset("a"), firing="f1")
+        room.give(SwitchOn(), firing="f2")  # it cannot do that
+        await asyncio.sleep(1.5)
+
+    assert play(Plain(performs=slowly), story).firings == ["f2", "f1"]
 
 
 def test_what_waits_is_performed_by_urgency() -> None:

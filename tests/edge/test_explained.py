@@ -28,6 +28,10 @@ RULES = RULES_YAML + (
     if: site.open
     do: [{incident: theft}]
     cooldown: 30s
+  twice:
+    when: {eas_front: eas.jammer}
+    do: [{sound: siren_back, for: 5s}]
+    escalate: [{after: 10s, do: [{sound: siren_back, for: 5s}]}]
   rehearsed:
     enabled: shadow
     when: {panic: button.pressed}
@@ -169,6 +173,31 @@ def test_an_order_that_failed_first_was_done_later(box: Box) -> None:
     (again,) = ask(box, rule="gate_alarm").firings
     assert (again.orders[0].result, again.orders[0].after) == ("done", 3.0)
     assert again.orders[0].failures == ["not connected"]
+
+
+def test_a_step_that_orders_the_same_again_has_its_own_outcome(box: Box) -> None:
+    box.at(10, "eas_front", "eas.jammer")
+    box.until(15)
+    box.broken["siren_back"] = "not connected"
+    box.until(30)
+    (firing,) = ask(box, rule="twice").firings
+    first, second = firing.orders[0], firing.escalated[0].orders[0]
+    assert (first.result, round(first.after or 0.0, 3)) == ("done", 0.018)
+    assert (second.result, firing.escalated[0].after) == ("failed", 10.0)
+
+
+def test_repeats_belong_to_the_firing_before_them(box: Box) -> None:
+    for tick in (10, 100, 105, 110):
+        box.at(tick, "eas_front", "eas.alarm", direction="out")
+    box.until(200)
+    assert [f.repeats for f in ask(box, rule="in_hours").firings] == [2, 0]
+
+
+def test_a_time_begins_with_its_first_instant_and_ends_before_its_last(box: Box) -> None:
+    box.at(10, "eas_front", "eas.alarm", direction="in")
+    box.until(100)
+    assert len(ask(box, rule="gate_alarm", since=at(10), until=at(11)).firings) == 1
+    assert ask(box, rule="gate_alarm", since=at(9), until=at(10)).firings == []
 
 
 def test_a_firing_whose_trace_is_missing_is_there_without_its_reasons(box: Box, told: Any) -> None:

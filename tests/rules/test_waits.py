@@ -58,6 +58,7 @@ def test_a_count_says_how_many_there_are() -> None:
     events = [said(t, "eas_front", "eas.alarm") for t in (1, 10, 20)]
     four = rule(counted(4, ALARM, within=15.0))
     assert told(four, *events, at=21) == [("count", "count 2 of 4 within 15 s", 25.0)]
+    assert told(four, *events, at=25) == [("count", "count 1 of 4 within 15 s", 35.0)]
 
 
 def test_what_did_not_come_yet_is_waited_for() -> None:
