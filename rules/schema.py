@@ -17,6 +17,7 @@ from rules.schema_tests import case, happenings
 from rules.schema_words import (
     DURATION,
     ID,
+    LONG_NAME,
     WINDOW,
     WORD,
     Schema,
@@ -179,7 +180,10 @@ def _keys(known: Vocabulary) -> Schema:
         "description": (WORD, "What it is for, in a sentence."),
         "priority": (one_of(PRIORITIES), "How urgent it is; default security."),
         "requires": (several, "Devices and groups without which the rule is inactive here."),
-        "enabled": (one_of(enabled), "Whether it works; default yes."),
+        "enabled": (
+            {"anyOf": [one_of(enabled), LONG_NAME]},
+            "Whether it works; default yes. With !var some_name each store says.",
+        ),
         "replaces": (
             suggested(known.rules),
             "The rule of the fleet that this one replaces; in rules.local/ only.",

@@ -22,6 +22,8 @@ ID = "^[a-z][a-z0-9_]*$"
 UNITS = r"[0-9]{1,9}(\.[0-9]{1,9})?(ms|s|m|h|d)"
 VARIABLE: Schema = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}
 """`!var NAME`, as an editor sees it: the name."""
+LONG_NAME: Schema = {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9]*_[A-Za-z0-9_]+$"}
+"""A variable where one of few words is meant: with `_` it is no slip of one of them."""
 WORD: Schema = {"type": ["string", "number", "boolean"]}
 NUMBER: Schema = {"anyOf": [{"type": "number"}, VARIABLE]}
 WHOLE: Schema = {"anyOf": [{"type": "integer"}, VARIABLE]}
