@@ -9,7 +9,7 @@ from typing import Any
 from drivers.commands import Goto, OpenIncident, RecordClip
 from drivers.event import Event
 from drivers.settings import Seconds
-from rules import reasons
+from rules import reasons, ticks
 from rules.asked import ask
 from rules.deadlines import Deadline, Owner
 from rules.event_json import Events
@@ -107,7 +107,13 @@ class RuleRun:
             info = {"step": number, "began": done.tick}
             self._escalations.append(
                 self.context.deadlines.add(
-                    done.tick + step.after, rule.id, self, done.member, done.event, info, why
+                    ticks.after(done.tick, step.after),
+                    rule.id,
+                    self,
+                    done.member,
+                    done.event,
+                    info,
+                    why,
                 )
             )
         return self._fire(rule.do, done, why, step=0, began=done.tick)
@@ -139,7 +145,9 @@ class RuleRun:
                 if order.holds:
                     ended += self.leases.take(order, action, done)
                 elif isinstance(order.command, RecordClip):
-                    self._recording[done.member, device] = done.tick + order.command.duration
+                    self._recording[done.member, device] = ticks.after(
+                        done.tick, order.command.duration
+                    )
         fired = Fired(
             rule=self.rule.id,
             member=done.member,
@@ -232,7 +240,7 @@ class RuleRun:
                 if done.tick < self._recording.get((done.member, device), done.tick):
                     order = self._order(action, device, done)
                     seconds = getattr(order.command, "duration", 0.0)
-                    self._recording[done.member, device] = done.tick + seconds
+                    self._recording[done.member, device] = ticks.after(done.tick, seconds)
                     found.append(order)
         return tuple(found)
 

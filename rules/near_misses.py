@@ -14,7 +14,7 @@ from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
 from drivers.event import Event
-from rules import reasons
+from rules import reasons, ticks
 from rules.deadlines import Deadline
 from rules.model import Count, Decision, NotFired
 from rules.trace import Miss, Why
@@ -82,7 +82,7 @@ class NearMisses:
     ) -> tuple[Entry, int] | None:
         """Return where the window that ends with `entry` begins, and how much is in it."""
         machine = self.machine
-        oldest = entry.order[0] - machine.within
+        oldest = ticks.before(entry.order[0], machine.within)
         if isinstance(machine.trigger, Count):
             entries = machine.kept.entries(key, 0)
             end = bisect_left(entries, entry.order, key=_order) + 1
@@ -123,7 +123,7 @@ class NearMisses:
             before = self._latest(key, other, entry, told)
             if before is None:
                 continue
-            after = entry.order[0] - before.order[0]
+            after = ticks.between(before.order[0], entry.order[0])
             if machine.ordered and not count and role == 0:
                 if after < machine.within:
                     self._wait(key, entry, 1, before)
@@ -159,7 +159,7 @@ class NearMisses:
                 wait.info.update(info)
             return
         if len(self._waits) < WAITING_AT_MOST:
-            machine, end = self.machine, start.order[0] + self.machine.within
+            machine, end = self.machine, ticks.after(start.order[0], self.machine.within)
             self._waits[key] = machine.context.deadlines.add(
                 end,
                 machine.rule,
@@ -172,7 +172,7 @@ class NearMisses:
 
     def _end(self, wait: Deadline) -> float:
         start: float = wait.info["start"][0]
-        return start + self.machine.within
+        return ticks.after(start, self.machine.within)
 
     def due(self, deadline: Deadline) -> list[Decision]:
         """Say that a window is over that was nearly complete."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from drivers.priorities import Priority
-from rules import reasons
+from rules import reasons, ticks
 from rules.deadlines import Deadline
 from rules.model import Decision, Quiet, Repeated, Rule
 from rules.trace import Miss
@@ -55,7 +55,10 @@ class Repeats:
         if self.quiet is not None:
             storm = self._spans["quiet"].get((done.member, done.event.device))
             if storm is not None and done.tick < storm.end:
-                until = min(done.tick + self.quiet.gap, storm.began + self.quiet.at_most)
+                until = min(
+                    ticks.after(done.tick, self.quiet.gap),
+                    ticks.after(storm.began, self.quiet.at_most),
+                )
                 storm.end = max(storm.end, until)
                 if storm.deadline is not None:
                     storm.deadline.info["end"] = storm.end
@@ -64,11 +67,11 @@ class Repeats:
         cooling = self._spans["cooldown"].get((done.member, ""))
         if cooling is not None and done.tick < cooling.end:
             self._count("cooldown", (done.member, ""), cooling, done)
-            return "cooldown", reasons.cooling(cooling.end - done.tick)
+            return "cooldown", reasons.cooling(ticks.between(done.tick, cooling.end))
         if storm is not None:
             device = done.event.device
             self._count("quiet", (done.member, device), storm, done)
-            return "quiet", reasons.stormy(device, storm.end - done.tick)
+            return "quiet", reasons.stormy(device, ticks.between(done.tick, storm.end))
         return None
 
     def _count(self, kind: Kind, key: Key, span: _Span, done: Completion) -> None:
@@ -83,9 +86,11 @@ class Repeats:
     def fired(self, done: Completion) -> None:
         """Begin what follows a firing."""
         if self.cooldown > 0:
-            self._begin("cooldown", (done.member, ""), done.tick, done.tick + self.cooldown)
+            self._begin(
+                "cooldown", (done.member, ""), done.tick, ticks.after(done.tick, self.cooldown)
+            )
         if self.quiet is not None:
-            end = done.tick + min(self.quiet.gap, self.quiet.at_most)
+            end = ticks.after(done.tick, min(self.quiet.gap, self.quiet.at_most))
             self._begin("quiet", (done.member, done.event.device), done.tick, end)
 
     def _begin(self, kind: Kind, key: Key, began: float, end: float) -> None:

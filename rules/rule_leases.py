@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rules import ticks
 from rules.deadlines import Deadline
 from rules.model import Action, Decision, Ended, Order, Rule
 from rules.trigger_facts import BEFORE_EVENTS, Completion, Context
@@ -62,7 +63,7 @@ class RuleLeases:
             self.context.deadlines.cancel(old.deadline)
         due, number, because = None, 2 * BEFORE_EVENTS, "for"
         if order.lasts is not None:
-            due = done.tick + order.lasts
+            due = ticks.after(done.tick, order.lasts)
             because = "for" if order.lasts == action.lasts else "limit"
         until = action.lasts is None and bool(self.rule.until)
         came = self._came_already(done) if until else None

@@ -10,6 +10,7 @@ from typing import Any
 
 from drivers.event import SITE, Event
 from drivers.signals import UNKNOWN
+from rules import ticks
 from rules.event_json import Events
 
 LINK = "link"
@@ -315,16 +316,16 @@ class States:
             level = self._levels[device, state]
             levels.setdefault(device, {})[state] = level.save(state, events, since)
         said: dict[str, dict[str, list[float]]] = {}
-        for (device, kind), ticks in self._said.items():
-            old = max(bisect_right(ticks, since) - 1, 0)
-            said.setdefault(device, {})[kind] = ticks[old:]
+        for (device, kind), heard in self._said.items():
+            old = max(bisect_right(heard, since) - 1, 0)
+            said.setdefault(device, {})[kind] = heard[old:]
         return {
             "levels": levels,
             "links": {
                 device: [list(s) for s in link.spans] for device, link in self._links.items()
             },
             "said": said,
-            "times": [[*key, list(ticks)] for key, ticks in self._times.items()],
+            "times": [[*key, list(heard)] for key, heard in self._times.items()],
         }
 
     def restore(self, saved: Mapping[str, Any], events: Events) -> None:
@@ -338,11 +339,11 @@ class States:
             kept = deque(((s[0], s[1]) for s in spans), maxlen=DOWN_SPANS)
             self._links[device] = _Link(kept)
         for device, kinds in saved["said"].items():
-            for kind, ticks in kinds.items():
-                self._said[device, kind] = list(ticks)
-        for device, kind, ticks in saved["times"]:
+            for kind, heard in kinds.items():
+                self._said[device, kind] = list(heard)
+        for device, kind, heard in saved["times"]:
             if (device, kind) in self._counts:
-                self._times[device, kind] = list(ticks)
+                self._times[device, kind] = list(heard)
 
 
 @dataclass(slots=True)
@@ -359,15 +360,15 @@ class View:
     def since(self, device: str, kind: str) -> float | None:
         said = self.states.said(device, kind)
         heard = self._heard(said)
-        return self.tick - said[heard - 1] if heard else None
+        return ticks.between(said[heard - 1], self.tick) if heard else None
 
     def held(self, device: str, state: str) -> float | None:
         value, since = self.states.level(device, state, self.tick, before=self.before)
-        return None if value == UNKNOWN else max(self.tick - since, 0.0)
+        return None if value == UNKNOWN else max(ticks.between(since, self.tick), 0.0)
 
     def count(self, device: str, kind: str, within: float) -> int:
         times = self.states.times(device, kind)
-        return max(self._heard(times) - bisect_right(times, self.tick - within), 0)
+        return max(self._heard(times) - bisect_right(times, ticks.before(self.tick, within)), 0)
 
     def _heard(self, ticks: list[float]) -> int:
         """Return how many of `ticks` had come."""

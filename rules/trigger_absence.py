@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from typing import Any
 
 from drivers.event import Event
-from rules import reasons
+from rules import reasons, ticks
 from rules.deadlines import Deadline
 from rules.event_json import Events
 from rules.model import Absence, Decision, Fact, NotFired
@@ -88,8 +88,9 @@ class AbsenceMachine:
     def _answered(self, member: str, fact: Event, began: float, came: float, other: Event) -> None:
         """Note an `after` that the other answered: the first wait of a member that it ended."""
         within = self.trigger.within
-        reason = reasons.came(self._what(other), came - began, within)
-        self._miss(member, came, (came - began) / within, reason, (fact, other))
+        took = ticks.between(began, came)
+        reason = reasons.came(self._what(other), took, within)
+        self._miss(member, came, took / within, reason, (fact, other))
 
     def _miss(
         self, member: str, tick: float, progress: float, reason: str, facts: tuple[Event, ...]
@@ -131,7 +132,7 @@ class AbsenceMachine:
         found = self._key(self.trigger.fact, one.event)
         if found is None:
             return
-        key, until = found[0], one.tick + self.trigger.within
+        key, until = found[0], ticks.after(one.tick, self.trigger.within)
         came = [c for c in self._came_for(key) if c[:2] > one.order and c[0] < until]
         if came:
             first = min(came, key=_order)
@@ -156,16 +157,18 @@ class AbsenceMachine:
             return []
         within = self.trigger.within
         came = [
-            c for c in self._came_for(found[0]) if c[:2] < one.order and one.tick - c[0] < within
+            c
+            for c in self._came_for(found[0])
+            if c[:2] < one.order and ticks.between(c[0], one.tick) < within
         ]
         if came:
             last = max(came, key=_order)
-            ago = one.tick - last[0]
+            ago = ticks.between(last[0], one.tick)
             reason = reasons.came_before(self._what(last[2]), ago, within)
             member = self._member(one, found[0])
             self._miss(member, one.tick, ago / within, reason, (last[2], one.event))
             return []
-        return [self._complete(one, found[0], one.tick - within, one.tick)]
+        return [self._complete(one, found[0], ticks.before(one.tick, within), one.tick)]
 
     def _watched(self, key: Key) -> tuple[str, ...]:
         """Return who could have said the other; of a group per member it is that of `key`."""
@@ -203,7 +206,7 @@ class AbsenceMachine:
         at, began = deadline.tick, deadline.info["began"]
         number = BEFORE_EVENTS + deadline.info["number"]
         one = Occurrence(at, number, event, deadline.member, late)
-        end = began + self.trigger.within  # a restart may have put it off
+        end = ticks.after(began, self.trigger.within)  # a restart may have put it off
         return self.report([self._complete(one, deadline.info["key"], began, end)])
 
     def adopt(self, deadline: Deadline) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 from drivers.event import Event
 from drivers.signals import UNKNOWN
-from rules import reasons
+from rules import reasons, ticks
 from rules.deadlines import Deadline, Deadlines
 from rules.event_json import Events
 from rules.model import Answer, Decision, Fact, NotFired
@@ -272,7 +272,7 @@ class HoldCell(Cell):
         if not self.alone or hold.deadline is None or hold.deadline.tick <= tick:
             return
         wanted = self.fact.hold or 0.0
-        held = wanted - (hold.deadline.tick - tick)
+        held = ticks.before(wanted, ticks.between(tick, hold.deadline.tick))
         reason = reasons.cut_short(held, wanted)
         self.context.missed.append(
             NotFired(
@@ -302,10 +302,14 @@ class HoldCell(Cell):
         if hold.over or hold.deadline or not hold.known or hold.answer != "yes":
             return []
         begun = hold.start if hold.yes_since is None else max(hold.start, hold.yes_since)
-        at = begun + (self.fact.hold or 0.0)
+        at = ticks.after(begun, self.fact.hold or 0.0)
         if at <= tick:
             hold.over = True
-            return [Occurrence(tick, self.context.arrivals, hold.event, key, held=tick - begun)]
+            return [
+                Occurrence(
+                    tick, self.context.arrivals, hold.event, key, held=ticks.between(begun, tick)
+                )
+            ]
         self._wait(key, hold, at)
         return []
 
@@ -342,7 +346,7 @@ class HoldCell(Cell):
     def _arm_later(self, key: str, hold: _Hold, tick: float) -> None:
         """Arm without telling at once: what `begin` finds falls due in `advance`."""
         if hold.answer == "yes" and not hold.over:
-            self._wait(key, hold, tick + (self.fact.hold or 0.0))
+            self._wait(key, hold, ticks.after(tick, self.fact.hold or 0.0))
 
     def _entered(self, key: str) -> Event | None:
         states, state = self.context.states, self.fact.state or ""

@@ -14,6 +14,7 @@ from operator import attrgetter
 from typing import Any
 
 from drivers.event import Event
+from rules import ticks
 from rules.event_json import Events
 from rules.model import Count, Decision, Fact, Sequence
 from rules.near_misses import NearMisses
@@ -275,12 +276,18 @@ class WindowMachine:
             entries = self.kept.entries(key, 0)
             place = bisect_left(entries, completing.order, key=ORDER)
             first = place - self.trigger.count + 1
-            if first < 0 or completing.order[0] - entries[first].order[0] >= self.within:
+            if (
+                first < 0
+                or ticks.between(entries[first].order[0], completing.order[0]) >= self.within
+            ):
                 return None
             return entries[first : place + 1]
         if self.ordered:
             chain = self.chain(key, completing, len(self.steps) - 1)
-            late = chain is not None and completing.order[0] - chain[0].order[0] >= self.within
+            late = (
+                chain is not None
+                and ticks.between(chain[0].order[0], completing.order[0]) >= self.within
+            )
             return None if late else chain
         found = self._assign(key, completing, 0, [])
         return None if found is None else sorted(found, key=ORDER)
@@ -307,7 +314,10 @@ class WindowMachine:
         if role == len(self.steps):
             return taken
         for e in reversed(self.kept.entries(key, role)):
-            near = completing.order[0] - e.order[0] < self.within and e.order <= completing.order
+            near = (
+                ticks.between(e.order[0], completing.order[0]) < self.within
+                and e.order <= completing.order
+            )
             if near and all(e.order != t.order for t in taken):
                 found = self._assign(key, completing, role + 1, [*taken, e])
                 if found is not None:
