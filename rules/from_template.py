@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
 
 from rules import yaml_source as ys
 from rules.convert import Context, resolve
@@ -18,7 +17,7 @@ from rules.load_rule import inactive, rule
 from rules.load_scope import Scope, spell
 from rules.load_vars import TYPES as PLAIN_TYPES
 from rules.load_vars import fits
-from rules.model import Rule
+from rules.model import Rule, World
 from rules.problems import Mark, Problems, did_you_mean
 from rules.templates import OF_THE_SITE, USE, Parameter, Template
 
@@ -130,26 +129,28 @@ def _fits(name: str, parameter: Parameter, value: ys.Node, scope: Scope, own: Sc
         _of_the_site(kind, word, value.mark, scope)
 
 
+_KNOWN: Mapping[str, Callable[[World], Collection[str]]] = {
+    "device": lambda world: world.devices,
+    "group": lambda world: world.groups,
+    "device_or_group": lambda world: {*world.devices, *world.groups},
+    "signal": lambda world: {s for device in world.devices.values() for s in device.says},
+    "mode": lambda world: world.modes,
+}
+
+
 def _of_the_site(kind: str, word: str, mark: Mark, scope: Scope) -> None:
     world = scope.world
     if kind == "time":
         if not _TIME.fullmatch(word):
             scope.problems.error(mark, f"{word!r} is no time of day", 'write "21:30"')
         return
-    signals = {signal for device in world.devices.values() for signal in device.says}
-    known: Mapping[str, Any] = {
-        "device": world.devices,
-        "group": world.groups,
-        "device_or_group": {**world.devices, **world.groups},
-        "signal": dict.fromkeys(signals),
-        "mode": world.modes,
-    }[kind]
+    known: Collection[str] = _KNOWN[kind](world)
     if word in known:
         return
     noun = kind.replace("_", " ")
     other = {"device": world.groups, "group": world.devices}.get(kind, {})
     hint = f"{word} is a {'group' if kind == 'device' else 'device'}" if word in other else ""
-    hint = hint or did_you_mean(word, known) or f"known: {spell(list(known))}"
+    hint = hint or did_you_mean(word, known) or f"known: {spell(known)}"
     scope.problems.error(mark, f"unknown {noun} {word!r}", hint)
 
 

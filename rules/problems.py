@@ -37,7 +37,7 @@ class Problems:
     """Collects every problem instead of stopping at the first."""
 
     def __init__(self) -> None:
-        self._found: list[Problem] = []
+        self._found: dict[Problem, None] = {}
 
     def error(self, mark: Mark, message: str, hint: str = "") -> None:
         self._add(Problem(mark, message, hint))
@@ -49,8 +49,7 @@ class Problems:
         self._add(Problem(mark, message, hint, "note"))
 
     def _add(self, problem: Problem) -> None:
-        if problem not in self._found:
-            self._found.append(problem)
+        self._found[problem] = None
 
     @property
     def all(self) -> list[Problem]:
