@@ -32,7 +32,7 @@ from edge.watch_file import FILE
 from tests.daemon import LIMIT, Daemon
 
 SIREN = "do1"
-AROUND = 0.25
+AROUND = 0.6
 """Seconds after the daemon was asked, or the files were exchanged, in which the kill comes."""
 
 

@@ -113,9 +113,10 @@ def test_where_folders_cant_be_exchanged_the_files_are_one_by_one(tmp_path: Path
 
 
 def test_a_folder_that_is_gone_cant_be_exchanged(tmp_path: Path) -> None:
-    (tmp_path / "there").mkdir()
+    there = folder(tmp_path / "there", rules={"a.yaml": "1"}) / "rules"
     with pytest.raises(FileNotFoundError):
-        installing.exchange(tmp_path / "gone", tmp_path / "there")
+        installing.exchange(tmp_path / "gone", there)
+    assert contents(there) == {"a.yaml": "1"}
 
 
 def test_modes_are_those_of_the_folder_before(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import pytest
 from buffer.journal import Journal
 from buffer.record import Kind
 from buffer.writer import Writer
+from drivers.priorities import Priority
+from drivers.signals import DoorClosed, DoorOpened
 from edge import aside
 from edge.assembly import Parts, assemble
 from edge.clock import Clock
@@ -108,11 +110,11 @@ def test_what_was_due_before_is_done_by_the_old_rules(tmp_path: Path) -> None:
     assert story.decider.priority_of("hold_up").name == "personal_safety"
 
 
-def parts_of(folder: Path, writer: Writer, rules: str = RULES_YAML) -> Parts:
-    configuration = shop(folder / "config", rules=rules)
+def parts_of(folder: Path, writer: Writer, clock: Clock | None = None) -> Parts:
+    configuration = shop(folder / "config")
     places = Places(configuration=folder / "config", state=folder, socket=folder / "socket")
     metrics, notify = Metrics("1"), Notify({})
-    parts = assemble(configuration, places, writer, Clock(), Past(), metrics, notify)
+    parts = assemble(configuration, places, writer, clock or Clock(), Past(), metrics, notify)
     commands = {d: [c.kind for c in e.accepts] for d, e in parts.drivers.items()}
     metrics.configured(configuration.hash, commands, [r.id for r in configuration.rules.rules])
     begin(parts, Past())
@@ -146,6 +148,27 @@ def test_a_swap_under_way_loses_no_event_and_handles_none_twice(tmp_path: Path) 
         assert said_then == [str(number) for number in range(200)]
         assert {b.config for k, b in found if b.signal == "daily"} == {one.hash, other.hash}
         assert sum(k is Kind.SNAPSHOT for k, _ in found) == 11
+
+    asyncio.run(main())
+
+
+def test_time_goes_no_further_than_what_still_waits_to_be_handled(tmp_path: Path) -> None:
+    async def main() -> None:
+        seconds = 100.0
+        clock = Clock(seconds=lambda: seconds, boot="b")
+        async with Writer.open(tmp_path / "journal.db") as writer:
+            parts = parts_of(tmp_path, writer, clock)
+            while len(parts.inbox):
+                parts.pipeline.write(parts.pipeline.decide())
+            parts.speaker.say("door_back", DoorOpened(), Priority.operations)
+            parts.pipeline.write(parts.pipeline.decide())
+            seconds = 110.0
+            parts.speaker.say("door_back", DoorClosed(), Priority.operations)
+            seconds = 125.0  # the hold of 20 s would be over, had the door not been closed
+            await swap(parts, shop(tmp_path / "new", rules=LONGER))
+            while len(parts.inbox):
+                parts.pipeline.write(parts.pipeline.decide())
+        assert parts.metrics.firings == 0
 
     asyncio.run(main())
 
