@@ -28,8 +28,12 @@ def described(decision: Decision) -> tuple[str, dict[str, Any]] | None:
             "because": decision.because,
         }
     if isinstance(decision, Repeated):
-        data = {"rule": decision.rule, "member": decision.member, "count": decision.count}
-        return "rule.repeated", data
+        return "rule.repeated", {
+            "rule": decision.rule,
+            "member": decision.member,
+            "count": decision.count,
+            "because": decision.because,
+        }
     assert isinstance(decision, NotFired)  # noqa: S101 - there is no fifth kind
     if not decision.blind:
         return None

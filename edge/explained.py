@@ -31,7 +31,7 @@ class Reading:
         self._ended: dict[tuple[str, str, str, str], tuple[float, str]] = {}
         self._taken: dict[tuple[str, str, str, str], float] = {}
         """Tick at which a later firing gave the same order."""
-        self._repeats: dict[tuple[str, str], int] = {}
+        self._repeats: dict[tuple[str, str, str], int] = {}
         self._steps: dict[str, list[Firing]] = {}
         self._bare: dict[tuple[str, int], Firing] = {}
         self._blind: list[Missed] = []
@@ -58,8 +58,8 @@ class Reading:
             key = (data["rule"], data["member"], data["target"], data["command"])
             self._ended[key] = (stamp.tick, data["because"])
         elif signal == "rule.repeated":
-            key2 = (data["rule"], data["member"])
-            self._repeats[key2] = self._repeats.get(key2, 0) + data["count"]
+            who = (data["rule"], data["member"], data.get("because", "cooldown"))
+            self._repeats[who] = self._repeats.get(who, 0) + data["count"]
         elif signal == "rule.blind":
             self._blind.append(self._blinded(data, stamp))
         elif signal == "rule.fired":
@@ -122,7 +122,10 @@ class Reading:
             if signal == OrderFailed.kind and (d["device"], d["command"]) not in asked
         ]
         firing.escalated = self._steps.pop(firing.id, [])
-        firing.repeats = self._repeats.pop((firing.rule, firing.member), 0)
+        firing.repeats = self._repeats.pop((firing.rule, firing.member, "cooldown"), 0)
+        if firing.why.facts:  # a storm is of the device that completed the trigger
+            storm = (firing.rule, firing.why.facts[-1].device, "quiet")
+            firing.repeats += self._repeats.pop(storm, 0)
         self._outcomes.pop(firing.id, None)
         return firing
 

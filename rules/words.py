@@ -75,7 +75,12 @@ SITE_SIGNALS: Mapping[str, Mapping[str, FieldWords]] = {
         "because": ("for", "until", "limit", "gone"),
     },
     "rule.blind": {"rule": "str", "member": "str", "reason": "str"},
-    "rule.repeated": {"rule": "str", "member": "str", "count": "int"},
+    "rule.repeated": {
+        "rule": "str",
+        "member": "str",
+        "count": "int",
+        "because": ("cooldown", "quiet"),
+    },
     "evacuation.requested": {
         "action": ("start", "drill", "end"),
         "by": "str",

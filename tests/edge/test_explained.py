@@ -28,6 +28,10 @@ RULES = RULES_YAML + (
     if: site.open
     do: [{incident: theft}]
     cooldown: 30s
+  stormy:
+    when: {eas_front: eas.metal}
+    quiet: {for: 60s, at_most: 10m}
+    do: [{incident: metal}]
   twice:
     when: {eas_front: eas.jammer}
     do: [{sound: siren_back, for: 5s}]
@@ -191,6 +195,13 @@ def test_repeats_belong_to_the_firing_before_them(box: Box) -> None:
         box.at(tick, "eas_front", "eas.alarm", direction="out")
     box.until(200)
     assert [f.repeats for f in ask(box, rule="in_hours").firings] == [2, 0]
+
+
+def test_a_storm_counts_for_the_firing_that_began_it(box: Box) -> None:
+    for tick in (10, 20, 30, 500):
+        box.at(tick, "eas_front", "eas.metal")
+    box.until(1000)
+    assert [f.repeats for f in ask(box, rule="stormy").firings] == [0, 2]
 
 
 def test_a_time_begins_with_its_first_instant_and_ends_before_its_last(box: Box) -> None:
