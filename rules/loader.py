@@ -16,7 +16,7 @@ from rules.load_rule import rule
 from rules.load_scope import Scope
 from rules.load_vars import used, variables
 from rules.model import Moment, Rule, RuleSet, TestCase, World
-from rules.problems import Mark, Problems, nearest_or_all
+from rules.problems import Mark, Problem, Problems, nearest_or_all
 from rules.templates import Template, templates
 
 Source = tuple[str, ys.Node]
@@ -282,8 +282,11 @@ class _Again:
                 one = _rule(name, mark, node, scope, self.templates, lambda t: contexts[t.file])
                 if one is not None:
                     found[name] = dataclasses.replace(one, mark=mark)
+        said = self.context.problems.errors
         for problem in silent.problems.errors:
-            self.context.problems.error(problem.mark, problem.message, problem.hint)
+            if problem not in said:
+                hint = _given(problem, over)
+                self.context.problems.error(problem.mark, problem.message, hint)
         return found, tuple(moments.values())
 
     def _used(self, file: _File) -> set[str]:
@@ -297,6 +300,16 @@ class _Again:
         for name, node in over.items():
             if name not in known and not any(name in f.scope.context.refused for f in files):
                 asking.scope.unknown(node.mark, "variable", name, known)
+
+
+def _given(problem: Problem, over: Mapping[str, ys.Node]) -> str:
+    """Return the hint of a problem with the place of the value that a test gives."""
+    texts = {f"'{node.text}'": node for node in over.values() if isinstance(node, ys.Scalar)}
+    node = next((node for text, node in texts.items() if text in problem.message), None)
+    if node is None or (node.mark.file, node.mark.line) == (problem.mark.file, problem.mark.line):
+        return problem.hint
+    place = f"given in {node.mark.file}:{node.mark.line}"
+    return f"{problem.hint}; {place}" if problem.hint else place
 
 
 def _rule(

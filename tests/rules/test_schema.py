@@ -44,6 +44,7 @@ NOT_SEEN = {
         "facts: a word where the field is a number",
         "triggers: a count that is no number",
         "rules: a variable whose default is of another type",
+        "cases: a variable that a test gives in a wrong form",
         "templates: a duration out of bounds, and one without a unit",
     },
     "what a template makes of its parameters": {
