@@ -115,3 +115,11 @@ def test_it_goes_on_from_what_was_saved_as_json() -> None:
     assert again.apply(said(4, "door_front", "door.opened"))[0].proven_again
     assert again.at(4).count("eas_front", "eas.alarm", 10.0) == 1
     assert again.was_down(["door_front"], 2, 3) == "door_front"
+
+
+def test_what_a_test_says_is_neither_counted_nor_remembered() -> None:
+    states = States({("door_front", "door.opened"): 60.0})
+    states.apply(said(1, "door_front", "door.opened"))
+    states.apply(said(5, "door_front", "door.opened", test=True))
+    assert states.at(9).count("door_front", "door.opened", 60.0) == 1
+    assert states.at(9).since("door_front", "door.opened") == 8.0
