@@ -34,7 +34,8 @@ KEYS = """
     patterns pattern signal fields inputs outputs discrete coil counter line active debounce unit
     poll chip kind unsupervised host at_stop rules tests when if do until for while cooldown
     requires sequence within count of after before without daily days incident given timeline
-    expect at now down tills gate cam eas_front door_front
+    expect at now down tills gate cam eas_front door_front modes longest stock_take mode templates
+    template with parameters rule quiet 12-25 12-24..12-26 2026-12-24..2026-12-31
 """.split()  # noqa: SIM905
 WORDS = """
     store_0421 Europe/London 09:00-21:00 closed 2026-12-25 2m 5s 200/s 512MB mqtts://b.example.com

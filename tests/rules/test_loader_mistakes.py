@@ -59,9 +59,11 @@ when if do until cooldown escalate requires enabled priority description replace
 a b eas_front gates site door_front eas.alarm open contact=open opened 5s 0s 5 -1 x security
 life_safety sound siren_front event.near.siren event.near. name given timeline expect at rule
 ends not_fired because type duration default max site.open now states mode record before send
+template with parameters rule t d $d $$ $ x$d $e device device_or_group signal quiet at_most modes
+stock_take hours test
 """
 SKELETON = WORDS.split()
-OPTIONAL = ("if", "until", "priority", "requires", "escalate", "cooldown", "enabled")
+OPTIONAL = ("if", "until", "priority", "requires", "escalate", "cooldown", "quiet", "enabled")
 SCALARS = st.one_of(st.sampled_from(SKELETON), st.sampled_from([None, "~", "", "2026-11-20"]))
 TREES = st.recursive(
     SCALARS,
@@ -75,11 +77,26 @@ SHAPED = st.fixed_dictionaries(
     {},
     optional={
         "vars": st.dictionaries(st.just("v"), TREES, max_size=1),
+        "templates": st.fixed_dictionaries(
+            {},
+            optional={
+                "t": st.fixed_dictionaries(
+                    {"rule": st.fixed_dictionaries({"when": TREES, "do": TREES})},
+                    optional={"parameters": st.dictionaries(st.just("d"), TREES)},
+                )
+            },
+        ),
         "rules": st.dictionaries(
             st.sampled_from(["a", "b"]),
-            st.fixed_dictionaries(
-                {"when": TREES, "do": TREES},
-                optional=dict.fromkeys(OPTIONAL, TREES),
+            st.one_of(
+                st.fixed_dictionaries(
+                    {"when": TREES, "do": TREES},
+                    optional=dict.fromkeys(OPTIONAL, TREES),
+                ),
+                st.fixed_dictionaries(
+                    {"template": st.just("t")},
+                    optional={"with": st.dictionaries(st.just("d"), TREES), "requires": TREES},
+                ),
             ),
             max_size=2,
         ),
