@@ -207,6 +207,9 @@ class Changes:
             old = parts.configuration
             if self._watch is not None:
                 raise Refused("other rules are on trial: confirm them or revert them first")
+            latch = parts.decider.evacuation
+            if latch is not None and latch.active:
+                raise Refused("an evacuation is on: end it first")
             found = await aside.run(trial.checked, self._places, old, wanted)
             watched = found.hash != old.hash
             if watched:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import msgspec
 
 from buffer.journal import Journal
 from buffer.record import Kind
@@ -19,25 +20,29 @@ VERSION = 1
 COUNTED = frozenset({Kind.EVENT, Kind.OUTCOME, Kind.DECISION})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    version: int
+    watch: Plan
+
+
 def write(plan: Plan, state_folder: Path) -> None:
     """Keep the plan, synced.
 
     Raises:
         OSError: the state folder can't be written.
     """
-    write_json(state_folder / FILE, {"version": VERSION, **asdict(plan)})
+    write_json(state_folder / FILE, asdict(_File(version=VERSION, watch=plan)))
 
 
 def read(state_folder: Path) -> Plan | None:
     """Return the plan of the watch that is on; None when there is none, or nobody can tell."""
     try:
-        found = json.loads((state_folder / FILE).read_bytes())
-        if found.pop("version") != VERSION:
-            return None
-        plan = Plan(**found)
-        return plan if plan.lasts > 0 else None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        found = msgspec.json.decode((state_folder / FILE).read_bytes(), type=_File)
+    except (OSError, ValueError):
         return None
+    plan = found.watch
+    return plan if found.version == VERSION and plan.lasts > 0 else None
 
 
 def remove(state_folder: Path) -> None:

@@ -42,6 +42,8 @@ def _apply(chosen: argparse.Namespace, tell: Told) -> int:
     status = status_of(folder)
     if status["watch"] is not None:
         raise Failed(f"other rules are on trial until {local(status['watch']['until'])}")
+    if status["evacuation"] == "yes":
+        raise Failed("an evacuation is on: no time for other rules")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise Failed(f"{folder} can't be written by {chosen.by}: nothing was done; try sudo")
     parts = installing.parts_of(chosen.rules)

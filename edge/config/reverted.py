@@ -7,6 +7,8 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import msgspec
+
 from rules.problems import Mark, Problems
 
 FILE = "reverted.json"
@@ -40,8 +42,8 @@ def write(found: Reverted, state_folder: Path) -> None:
 def read(state_folder: Path) -> Reverted | None:
     """Return what the box went back from last; None when it did not, or nobody can tell."""
     try:
-        return Reverted(**json.loads((state_folder / FILE).read_bytes()))
-    except (OSError, ValueError, TypeError):
+        return msgspec.json.decode((state_folder / FILE).read_bytes(), type=Reverted)
+    except (OSError, ValueError):
         return None
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from edge import watch_file
 from edge.config import reverted
@@ -146,10 +150,39 @@ def test_a_copy_on_trial_becomes_the_last_good_one_when_it_is_promoted(tmp_path:
     assert hash_of_last_good(state) == plan.config
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 9}', '{"version": 1, "x": 2}', "7"])
-def test_a_file_that_says_nothing_is_no_watch_and_no_way_back(tmp_path: Path, text: str) -> None:
+def test_what_was_written_of_a_watch_is_read_again_and_of_another_version_is_not(
+    tmp_path: Path,
+) -> None:
+    plan = on_trial(tmp_path / "config", tmp_path / "state")
+    file = tmp_path / "state" / "watch.json"
+    assert watch_file.read(tmp_path / "state") == plan
+    file.write_text(file.read_text().replace('"version": 1', '"version": 2'))
+    assert watch_file.read(tmp_path / "state") is None
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+NAMES = [*list(Plan.__dataclass_fields__), *Reverted.__dataclass_fields__]
+FILES = st.dictionaries(st.sampled_from(NAMES), JSON)
+
+
+@settings(max_examples=60, deadline=None)
+@given(FILES.map(json.dumps) | st.builds(lambda f: json.dumps({"version": 1, "watch": f}), FILES))
+@example("")
+@example("{")
+@example("[]")
+def test_a_file_that_says_nothing_is_no_watch_and_no_way_back(text: str) -> None:
+    with tempfile.TemporaryDirectory() as made:
+        _nothing(Path(made), text)
+
+
+def _nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / "watch.json").write_text(text)
     (tmp_path / "reverted.json").write_text(text)
-    assert watch_file.read(tmp_path) is None
-    assert reverted.read(tmp_path) is None
+    plan, gone = watch_file.read(tmp_path), reverted.read(tmp_path)
+    assert plan is None or (plan.ends > plan.began and plan.at_most("alarms") >= 0)
+    assert gone is None or str(reverted.problems(gone))
     assert hash_of_last_good(tmp_path) == ""

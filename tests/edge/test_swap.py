@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from buffer.journal import Journal
 from buffer.record import Kind
 from buffer.writer import Writer
 from drivers.priorities import Priority
-from drivers.signals import DoorClosed, DoorOpened
+from drivers.signals import DoorClosed, DoorOpened, FireAlarm
 from edge import aside
 from edge.assembly import Parts, assemble
 from edge.clock import Clock
+from edge.config.load import load
 from edge.encode import body_of
 from edge.metrics import Metrics
 from edge.notify import Notify
@@ -23,7 +25,7 @@ from edge.past import Past
 from edge.places import Places
 from edge.running import begin
 from edge.swap import in_the_way, swap
-from tests.edge.shop import DEVICES_YAML, RULES_YAML, SITE_YAML, Story, orders, said, shop
+from tests.edge.shop import DEVICES_YAML, RULES_YAML, SITE_YAML, Story, orders, said, shop, written
 
 LONGER = RULES_YAML.replace("for: 10s", "for: 11s")
 NO_GATE = (
@@ -70,8 +72,6 @@ def test_what_more_than_rules_is_in_the_way(
 def test_another_secret_is_in_the_way(tmp_path: Path) -> None:
     old = shop(tmp_path)
     (tmp_path / "secrets" / "cam").write_text("an0ther")
-    from edge.config.load import load
-
     assert in_the_way(old, load(tmp_path)) == "devices: cam_exit is configured differently"
 
 
@@ -203,5 +203,31 @@ def test_a_thread_beside_the_road_gives_the_result_or_its_error() -> None:
         assert await aside.run(int, "12", base=8) == 10
         with pytest.raises(ValueError, match="invalid literal"):
             await aside.run(int, "x")
+
+    asyncio.run(main())
+
+
+def test_an_alarm_is_handled_while_rules_are_loaded_beside_the_road(tmp_path: Path) -> None:
+    many = "".join(
+        f"  rule_{n}: {{when: {{eas_front: eas.alarm}}, do: [{{incident: number_{n}}}]}}\n"
+        for n in range(400)
+    )
+    new = written(tmp_path / "new", rules=f"rules:\n{many}")
+
+    async def main() -> None:
+        async with Writer.open(tmp_path / "journal.db") as writer:
+            parts = parts_of(tmp_path, writer)
+            road = asyncio.create_task(parts.pipeline.run())
+            loading = asyncio.create_task(aside.run(load, new))
+            for _ in range(5):
+                handled = parts.metrics.handled
+                parts.speaker.say("fire_main", FireAlarm(), Priority.life_safety)
+                while parts.metrics.handled == handled or len(parts.inbox):
+                    await asyncio.sleep(0)
+            assert not loading.done()
+            await swap(parts, dataclasses.replace(await loading, folder=tmp_path))
+            road.cancel()
+            await asyncio.wait({road})
+        assert len(parts.configuration.rules.rules) == 400
 
     asyncio.run(main())

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edge import trial
 from edge.config.last_good import keep
@@ -46,6 +49,26 @@ def test_what_is_not_said_is_taken_from_site_yaml_or_left_open() -> None:
 def test_a_request_that_cant_be_meant_so_is_no_request(request_: dict[str, Any], why: str) -> None:
     with pytest.raises(Misused, match=re.escape(why)):
         trial.wanted(request_)
+
+
+VALUES = st.none() | st.booleans() | st.floats() | st.text(max_size=5) | st.lists(st.integers())
+ASKED = ("config", "watch", "expected", "limits", "accept_removal", "by", "reason", "action")
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(ASKED), VALUES | st.dictionaries(st.sampled_from(["alarms", "x"]), VALUES)
+    )
+)
+def test_a_request_is_meant_so_or_it_is_not_and_nothing_else_happens(
+    request_: dict[str, Any],
+) -> None:
+    with suppress(Misused):
+        found = trial.wanted(request_)
+        assert found.lasts is None or 1 <= found.lasts <= 604_800
+    with suppress(Misused):
+        assert trial.ending(request_)[0] in {"confirm", "revert"}
 
 
 @pytest.mark.parametrize(
