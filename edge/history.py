@@ -17,8 +17,8 @@ from buffer.rows import KINDS
 from buffer.scan import Row, Scan
 from drivers.event import SITE, Event
 from drivers.priorities import Priority
-from rules.backtest import DECISIONS, STARTED, TIME
 from rules.backtest_interest import Interest
+from rules.backtest_replay import DECISIONS, STARTED, TIME
 from rules.backtest_report import Played
 
 KINDS_READ = (Kind.EVENT, Kind.OUTCOME, Kind.GAP, Kind.DECISION)

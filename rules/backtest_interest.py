@@ -83,9 +83,12 @@ class Interest:
             or (kind in LINK_KINDS and device in self.devices)
         )
 
-    def remembered(self, device: str, kind: str) -> bool:
-        """Return whether such an event, if it sets no state, is only asked for by conditions."""
-        return device != SITE and kind not in LINK_KINDS and (device, kind) not in self.triggering
+    def only_asked(self, event: Event) -> bool:
+        """Return whether `event` sets no state and is no trigger's: conditions may ask for it."""
+        kind = event.kind
+        if event.sets or event.device == SITE or kind in LINK_KINDS:
+            return False
+        return (event.device, kind) not in self.triggering
 
     def hears(self, event: Event) -> bool:
         """Return whether `event` can change anything."""

@@ -74,21 +74,29 @@ class Play:
         tally: Tally,
         wall: Wall,
         switched: frozenset[str] = frozenset(),
+        elsewhere: frozenset[str] = frozenset(),
     ) -> None:
-        """`switched` are the devices of which the history does not say that they go on or off."""
+        """`switched` are the devices of which the history does not say that they go on or off.
+
+        Rules that are played `elsewhere` are not played here: see `decided`.
+        """
         self._switched = switched
         self.side, self._interest, self._tally, self._wall = side, interest, tally, wall
-        self.engine = Engine(side.rules, side.world)
+        self.engine = Engine([r for r in side.rules if r.id not in elsewhere], side.world)
         plan = side.world.evacuation
         self.latch = None if plan is None else Evacuation(plan=plan, world=side.world)
         self.modes = Modes(side.world.modes, side.world.calendar)
         self._ledger = Ledger(side.limits, self._was_on)
         self._latching = frozenset(plan.on if plan is not None else ())
         self._zone = ZoneInfo(side.world.zone)
-        self._made: deque[Event] = deque()
-        self._chain = 0
+        self.made: deque[tuple[Event, int]] = deque()
+        """What was made again and waits for `follow`, with its depth."""
+        self.depth = 0
+        """How far from the history what is taken now is: it followed from what followed from it."""
         self.stamp: Event | None = None
         """The last event that was fed, or passed by."""
+        self.aside: Callable[[Event], None] | None = None
+        """Who else hears what the site says, and what is made again."""
 
     # --- the passing of events -----------------------------------------------------------------
 
@@ -107,58 +115,55 @@ class Play:
 
     def advance(self, tick: float) -> None:
         """Let time pass until `tick`, from deadline to deadline."""
-        while (due := self._next_due()) is not None and due <= tick:
+        while (due := self.next_due()) is not None and due <= tick:
             for decision in self.engine.advance(due):
                 self._decided(decision)
             for device, at in self._ledger.advance(due):
                 self._output(device, at, goes_on=False)
             if self.stamp is not None:
                 self._of_modes(self.modes.advance(due, self.stamp), due)
-            self._follow()
+            self.follow()
 
-    def feed(self, event: Event) -> None:
-        """Take one event of the history, and what follows from it."""
-        self.stamp = event
-        if event.device != SITE and event.device not in self._latching:
-            for decision in self.engine.feed(event):
-                self._decided(decision)
-        else:
-            self._take(event)
-        if self._made:
-            self._follow()
-
-    def remember(self, event: Event) -> None:
-        """Take an event that no trigger waits for and that sets nothing: conditions may ask."""
-        self.stamp = event
-        self.engine.states.apply(event)
-
-    def restart(self, event: Event, *, crashed: bool, lost: Iterable[Event]) -> None:
-        """Take a start of the daemon, as the box does: late what fell due, nothing proven."""
-        self.stamp = event
-        for decision in self.engine.resume(event.tick, crashed=crashed):
+    def match(self, event: Event) -> None:
+        """Take an event of the history for the rules alone; `follow` comes after it."""
+        for decision in self.engine.feed(event):
             self._decided(decision)
-        self.advance(event.tick)
-        for unknown in lost:
-            self.engine.feed(unknown)
-        self.feed(event)
+
+    def hears_first(self, event: Event) -> bool:
+        """Return whether latch or modes have to `take` the event before the rules do."""
+        return event.device == SITE or event.device in self._latching
+
+    def decided(self, decisions: Iterable[Decision], depth: int = 0) -> None:
+        """Take what rules that are played elsewhere decided; `follow` comes after it."""
+        before, self.depth = self.depth, depth
+        for decision in decisions:
+            self._decided(decision)
+        self.depth = before
+
+    def resume(self, tick: float, *, crashed: bool) -> None:
+        """Take a start of the daemon, as the box does; `advance` comes after it."""
+        self.decided(self.engine.resume(tick, crashed=crashed))
 
     def close(self, tick: float) -> None:
-        """The history ends at `tick`."""
-        self.advance(tick)
+        """The history ends at `tick`, up to which time has passed."""
         self._ledger.close(tick)
 
-    def _next_due(self) -> float | None:
+    def next_due(self) -> float | None:
+        """Return the tick at which `advance` is next needed, or None."""
         due = self.engine.next_deadline
         for other in (self._ledger.next_due(), self.modes.next_deadline):
             if other is not None and (due is None or other < due):
                 due = other
         return due
 
-    def _take(self, event: Event) -> None:
+    def take(self, event: Event) -> None:
+        """Take one event of the history, or one made again; `follow` comes after it."""
         if event.device == SITE:
             event = self.modes.amended(event)
         if self.latch is not None:
             self._latched(self.latch.feed(event), event.tick)
+        if self.aside is not None:
+            self.aside(event)
         for decision in self.engine.feed(event):
             self._decided(decision)
         if event.device != SITE:
@@ -171,14 +176,15 @@ class Play:
         elif event.kind == MODE:
             self._of_modes(self.modes.requested(event), event.tick)
 
-    def _follow(self) -> None:
-        """Feed what was made again, in order."""
-        while self._made:
-            self._chain += 1
-            event = self._made.popleft()
-            if self._chain <= LONGEST_CHAIN:
-                self._take(event)
-        self._chain = 0
+    def follow(self) -> None:
+        """Take what was made again, in order."""
+        taken = 0
+        while self.made:
+            event, self.depth = self.made.popleft()
+            taken += 1
+            if taken <= LONGEST_CHAIN:
+                self.take(event)
+        self.depth = 0
 
     # --- decisions -----------------------------------------------------------------------------
 
@@ -349,7 +355,7 @@ class Play:
         which = ":".join(str(fields[name]) for name in _TELLING if name in fields)
         event = replace(
             self.stamp,
-            id=f"{self.stamp.id}:{kind}:{device}:{which}:{self._chain}",
+            id=f"{self.stamp.id}:{kind}:{device}:{which}:{self.depth}",
             device=device,
             kind=kind,
             priority=priority,
@@ -359,7 +365,7 @@ class Play:
             sets=dict(sets or {}),
         )
         if self._interest.hears(event):
-            self._made.append(event)
+            self.made.append((event, self.depth + 1))
 
 
 def unknown_states(world: World, stamp: Event) -> list[Event]:

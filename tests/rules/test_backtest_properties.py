@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from drivers.event import Event
 from rules.backtest import compare, interest
+from rules.backtest_shared import shared
 from tests.rules.played import (
     CHAIN,
     DAILY,
@@ -55,6 +56,8 @@ SAYINGS = st.sampled_from(
         ("site", "daemon.started"),
         ("site", "opened"),
         ("siren_front", "output.on"),
+        ("fire_main", "fire.alarm"),
+        ("fire_main", "link.down"),
     ]
 )
 HISTORIES = st.lists(
@@ -98,3 +101,72 @@ def test_events_that_nobody_hears_change_nothing(
     part = compare(kept, before, after).as_json()
     del whole["played"], part["played"]
     assert part == whole
+
+
+CHANGES = st.sampled_from(
+    [
+        (
+            "gates: eas.alarm}\n    do: [{sound: siren_front, for: 10s}",
+            "gates: eas.alarm}\n    do: [{sound: siren_front, for: 4s}",
+        ),
+        ("for: 60s}\n    do: [{sound: siren_back}]", "for: 20s}\n    do: [{sound: siren_back}]"),
+        ("do: [{incident: tag}, {mode: delivery}]", "do: [{incident: tag}]"),
+        ("{site: incident.opened, name: tag}", "{site: incident.opened}"),
+        ("{count: 3,", "{count: 2,"),
+        ("within: 20s}", "within: 5s}"),
+        ("{record: cam_exit, for: 5s}]\n  third", "{silence: siren_back}]\n  third"),
+        ("{site: mode.changed, mode: delivery}", "{site: mode.changed}"),
+        ("do: [{incident: storm}]", "do: [{evacuate: storm}]"),
+    ]
+)
+LISTENING = """
+  off:
+    when: {siren_front: output.off}
+    do: [{incident: off}]
+  open:
+    when: {door_front: door.opened}
+    if: site.open
+    do: [{sound: siren_back, for: 3s}]
+  fire_gone:
+    when: {fire_main: link.down}
+    do: [{record: cam_exit, for: 9s}]
+  out:
+    when: {site: evacuation.started}
+    do: [{incident: tag}]
+"""
+
+
+@settings(max_examples=60, deadline=None)
+@given(HISTORIES, CHANGES)
+def test_what_is_played_once_is_as_if_it_were_played_twice(
+    told: list[tuple[float, tuple[str, str]]], change: tuple[str, str]
+) -> None:
+    old, new = change
+    rules = MANY + LISTENING
+    assert old in rules
+    before, after, events = side(rules), side(rules.replace(old, new)), history(told)
+    once = compare(events, before, after).as_json()
+    assert compare(events, before, after, share=False).as_json() == once
+
+
+def test_rules_that_a_changed_one_reaches_are_played_twice() -> None:
+    rules = side(MANY + LISTENING)
+    assert shared(rules, rules) == {r.id for r in rules.rules}
+
+    def apart(old: str, new: str) -> set[str]:
+        changed = side((MANY + LISTENING).replace(old, new))
+        return {r.id for r in rules.rules} - shared(rules, changed)
+
+    assert apart("within: 20s}", "within: 5s}") == {"unpaid"}
+    assert apart("{sound: siren_front, for: 10s}", "{sound: siren_front, for: 9s}") == {
+        *("gate", "off", "second"),
+    }
+    assert apart("{mode: delivery}]", "{mode: maintenance}]") == {
+        "first",
+        "second",
+        "third",
+        "open",
+    }
+    assert apart("do: [{incident: storm}]", "do: [{evacuate: storm}]") == {
+        r.id for r in rules.rules
+    }
