@@ -1,4 +1,4 @@
-"""Which rules no test covers, and which are inactive here."""
+"""Which rules no test covers, which are inactive here, and names that nobody answers to."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from drivers.commands import OpenIncident
+from drivers.event import SITE
+from rules.lint_ground import facts
 from rules.lint_outputs import devices
 from rules.load_actions import COMMANDS
 from rules.model import Rule, RuleSet, TestCase, World
-from rules.problems import Problems, did_you_mean
+from rules.problems import Mark, Problems, did_you_mean, nearest_or_all
 
 _MISSING = re.compile(r"requires (\w+), and there is none here")
+INCIDENTS = ("incident.opened", "incident.acknowledged")
 SHOWN = 8
 """Rules that one line names."""
 
@@ -19,7 +23,7 @@ SHOWN = 8
 def uncovered(rules: RuleSet, world: World, problems: Problems) -> None:
     """Warn of the rules that no test expects anything of: one line a file."""
     covered = {name for test in rules.tests for name in covers(test, rules, world)}
-    for some in _by_file(r for r in rules.rules if not r.inactive and r.enabled != "no"):
+    for some in _by_file(r for r in rules.rules if not r.inactive and r.enabled == "yes"):
         bare = [rule for rule in some if rule.id not in covered]
         if bare:
             message = f"no test covers {_named(rule.id for rule in bare)}"
@@ -40,6 +44,29 @@ def inactive(rules: RuleSet, world: World, problems: Problems) -> None:
     for some in _by_file(rule for rule in rules.rules if rule.inactive):
         said = _named((f"{rule.id} {rule.inactive}" for rule in some), "; ")
         problems.note(some[0].mark, f"inactive here: {said}")
+
+
+def unopened(rules: RuleSet, problems: Problems) -> None:
+    """Warn of an incident that rules or tests wait for, and that no rule opens."""
+    every = [rule for rule in rules.rules if rule.enabled != "no"]
+    if any(rule.inactive for rule in every):
+        return  # nobody knows what those open
+    steps = (a for r in every for some in (r.do, *(e.do for e in r.escalate)) for a in some)
+    opened = {a.command.name for a in steps if isinstance(a.command, OpenIncident)}
+    for fact in (f for r in every for t in (*r.when, *r.until) for f in facts(t)):
+        if fact.members == (SITE,) and fact.signal in INCIDENTS:
+            for name in fact.fields.get("name", ()):
+                _unopened(fact.mark, name, opened, problems)
+    for test in rules.tests:
+        for entry in test.timeline:
+            if "acknowledge" in entry and not test.variant:
+                _unopened(test.mark, entry["acknowledge"], opened, problems)
+
+
+def _unopened(mark: Mark, name: str, opened: set[str], problems: Problems) -> None:
+    if name not in opened:
+        hint = nearest_or_all(name, opened, "opened are")
+        problems.warning(mark, f"no rule opens the incident {name!r}", hint)
 
 
 def covers(test: TestCase, rules: RuleSet, world: World) -> Iterator[str]:
