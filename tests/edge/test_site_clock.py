@@ -6,6 +6,8 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from drivers.event import Event
 from edge.clock import Clock
 from edge.site_clock import SiteClock
@@ -139,12 +141,13 @@ def test_what_fell_into_a_short_restart_is_said_late(tmp_path: Path) -> None:
     assert after.said() == [("closed", True), ("state.known", False)]
 
 
-def test_what_was_said_after_the_last_snapshot_is_not_said_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["closed", "hours.closed"])
+def test_what_was_said_after_the_last_snapshot_is_not_said_again(tmp_path: Path, kind: str) -> None:
     before = begun(tmp_path, "2026-11-20T20:59:00+00:00")
     after = Wall(tmp_path, "2026-11-20T21:05:00+00:00")
     after.diary.restore(before.diary.save())
     at = datetime(2026, 11, 20, 21, 0, 0, 500, tzinfo=UTC)
-    after.site_clock.replayed(said(0, "site", "closed", at=at))
+    after.site_clock.replayed(said(0, "site", kind, at=at))
     after.site_clock.begin()
     assert after.said() == [("state.known", False)]
 
