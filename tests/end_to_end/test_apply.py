@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import signal
 from collections.abc import Awaitable, Callable
@@ -234,6 +235,10 @@ def test_a_daemon_that_crashes_again_and_again_goes_back_by_itself(tmp_path: Pat
 def test_what_must_not_run_is_refused_before_anything_is_changed(tmp_path: Path) -> None:
     async def story(store: Store, daemon: Daemon) -> None:
         before = await daemon.ask(do="status")
+        await daemon.ask(do="evacuate", action="drill", reason="yearly")
+        code, _, err = await apply(daemon, str(other_rules(daemon)))
+        assert (code, err) == (1, "storewarden: an evacuation is on: no time for other rules\n")
+        await daemon.ask(do="evacuate", action="end", reason="over", despite=["fire_text"])
         new = other_rules(daemon, broken="rules: {x: {when: {door_frnt: door.opened}, do: []}}\n")
         code, _, err = await apply(daemon, str(new))
         assert code == 1
@@ -273,8 +278,12 @@ def test_a_person_may_confirm_rules_before_the_watch_is_over(tmp_path: Path) -> 
         new = other_rules(daemon)
         (new / "safety.yaml").unlink()
         accept = ("--accept-removal", "fire_trouble", "--accept-removal", "fire_link_lost")
-        code, _, err = await apply(daemon, str(new), *accept)
+        code, out, err = await apply(daemon, str(new), *accept, "--json")
         assert code == 0
+        steps = json.loads(out)
+        assert steps["changes"]["gone"] == ["fire_link_lost", "fire_trouble", "panic"]
+        assert steps["watch"]["config"] == steps["swap"]["config"]
+        assert "warning: the life_safety rule fire_trouble is removed" in err
         code, _, _ = await apply(daemon, "--confirm", *REASON)
         assert code == 0
         async with asyncio.timeout(LIMIT):
