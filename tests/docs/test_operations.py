@@ -108,7 +108,7 @@ def test_the_health_pages_answer(seen: Seen) -> None:
 
 
 def test_the_control_socket_answers_what_the_page_names(seen: Seen) -> None:
-    assert set(seen.answers) == {"status", "devices", "rules", "mode"}
+    assert set(seen.answers) == {"status", "devices", "rules", "explain", "mode"}
     assert all(seen.answers.values())
 
 
