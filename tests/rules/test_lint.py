@@ -96,6 +96,7 @@ FINE = {
   a: {when: {siren_front: order.done}, if: event.by == 'person', do: {sound: siren_front, for: 5s}}
 """,
     "an incident of another name": """
+  b: {when: {eas_back: eas.alarm}, do: {incident: theft}}
   a: {when: {site: incident.opened, name: theft}, do: {incident: theft_again}}
 """,
     "a group that is watched, and one of its members told": """
@@ -109,6 +110,19 @@ FINE = {
 """,
     "as many alarms as merge lets come": """
   a: {when: {count: 3, of: {eas_front: eas.alarm}, within: 17s}, do: {incident: x}}
+""",
+    "numbers that meet at one": """
+  a: {when: {eas_front: eas.alarm}, if: 5 <= event.aisle and event.aisle <= 5, do: {incident: x}}
+""",
+    "all the members that a group has here": """
+  a: {when: {gates: eas.alarm}, if: "event.device in ['eas_front', 'eas_back']", do: {incident: x}}
+""",
+    "a hold, a clip and a lease that are just within the limits": """
+  a: {when: {door_front: open, for: 20ms}, do: {record: cam_tills, before: 60s}}
+  b: {when: {eas_front: eas.jammer}, do: {sound: siren_back, for: 10m}}
+""",
+    "a group of which the lost one is not told": """
+  a: {when: {gates: down, for: 1m}, do: {record: cam_exit}}
 """,
     "a rule that is switched off": """
   a: {enabled: no, when: {eas_front: eas.alarm}, if: 1 < event.aisle < 1, do: {incident: x}}
