@@ -6,18 +6,20 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from drivers.priorities import Priority
 from rules import yaml_source as ys
 from rules.convert import Context
-from rules.from_template import made
 from rules.load_cases import case, left_out
 from rules.load_rule import rule
 from rules.load_scope import Scope
 from rules.load_vars import used, variables
 from rules.model import Moment, Rule, RuleSet, TestCase, World
 from rules.problems import Mark, Problem, Problems, nearest_or_all
-from rules.templates import Template, templates
+
+if TYPE_CHECKING:
+    from rules.templates import Template
 
 Source = tuple[str, ys.Node]
 """A file's name for messages, relative to the configuration's folder, and its document."""
@@ -115,6 +117,10 @@ def _templates(files: Iterable[_File], problems: Problems) -> dict[str, Template
     """Return the templates of all files by name."""
     known: dict[str, Template] = {}
     for file in files:
+        if "templates" not in file.root.keys:
+            continue
+        from rules.templates import templates  # most stores have none: no memory for them
+
         file.templates.update(templates(file.root, file.scope, file.name))
         for name, one in file.templates.items():
             first = known.setdefault(name, one)
@@ -322,5 +328,7 @@ def _rule(
 ) -> Rule | None:
     """Return a rule, written out or made of a template."""
     if "template" in node.keys:
+        from rules.from_template import made
+
         return made(name, mark, node, scope, known, context_of)
     return rule(name, node, scope)
