@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -155,6 +156,7 @@ def test_a_wrong_form_is_not_valid(right: str, wrong: str, schema: Against) -> N
     [
         ("{gates: eas.alarm}", "{gate: eas.alarm}"),
         ("door_back: open", "door_back: eas.alarm"),
+        ("{door_front: open}", "{door_front: open, across: group}"),
         ("sound: siren_front", "sound: door_front"),
         ("goto: cam_exit", "goto: cam_tills"),
         ("event.near.cameras", "event.near.camera"),
@@ -295,6 +297,26 @@ def test_the_words_that_fit_are_offered(
 
     assert offered <= found
     assert not not_offered & found
+
+
+def test_a_group_is_told_what_all_its_members_take() -> None:
+    groups = {
+        **SHOP.groups,
+        "loud": ("siren_front", "siren_back"),
+        "both": ("siren_front", "cam_exit"),
+    }
+    store = Against(schema_rules(of_store(dataclasses.replace(SHOP, groups=groups))))
+    found = store.words("{rules: {a: {do: [{sound: }]}}}", [*RULE, "do", 0, "sound"])
+
+    assert "loud" in found
+    assert "both" not in found
+
+
+def test_a_group_says_what_all_its_members_say() -> None:
+    found = STORE.words("{rules: {a: {when: {mixed: }}}}", [*RULE, "when", "mixed"])
+
+    assert {"link.down", "down"} <= found
+    assert not {"eas.alarm", "button.pressed"} & found
 
 
 def test_without_a_store_every_signal_and_state_is_offered() -> None:
