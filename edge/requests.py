@@ -148,6 +148,9 @@ class Desk:
         from rules.waits import waits
 
         tick, wanted = self._parts.clock.tick(), request.get("rule")
+        known = [rule.id for rule in self._parts.configuration.rules.rules]
+        if wanted is not None and wanted not in known:
+            raise Misused(f"there is no rule {wanted!r}")
         found = [
             {
                 "rule": wait.rule,

@@ -12,10 +12,10 @@ from edge.cli.exits import DONE, Failed, WrongUsage
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from edge.again import Then
     from edge.asking import Asked, Found
     from edge.cli.telling import Teller
     from edge.config.model import Configuration
-    from edge.then import Then
 
 LAST = 3
 """Firings of one rule that are told when nothing else is asked for."""

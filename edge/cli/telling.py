@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
+    from edge.again import Then
     from edge.stories import Because, Fact, Firing, Group, Missed, Told
-    from edge.then import Then
     from rules.model import Rule
 
 ENDS = {

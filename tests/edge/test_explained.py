@@ -13,11 +13,12 @@ import pytest
 from buffer.scan import Scan
 from drivers.priorities import Priority
 from drivers.signals import OrderDone
+from edge.again import Then
 from edge.asking import Asked, Found, find, mentions
 from edge.cli.main import main
 from edge.config.load import load
 from edge.stories import as_json
-from edge.then import Then, look
+from edge.then import look
 from tests.edge.box import Box
 from tests.edge.shop import BEGAN, RULES_YAML, written
 

@@ -122,6 +122,22 @@ def test_devices_have_their_orders_before_anything_is_written() -> None:
     ]
 
 
+def test_near_misses_that_wait_are_written_after_ten_minutes_without_any_event() -> None:
+    async def story(road: Road) -> None:
+        for _ in range(3):
+            road.say("door_back", "door.opened")
+            await asyncio.sleep(1)
+            road.say("door_back", "door.closed")
+            await asyncio.sleep(1)
+        assert road.trace.count("trace site rule.missed") == 1
+        await asyncio.sleep(595)
+        assert road.trace.count("trace site rule.missed") == 1
+        await asyncio.sleep(2)
+        assert road.trace.count("trace site rule.missed") == 2
+
+    play(story)
+
+
 def test_what_falls_due_is_done_at_its_time_without_any_event() -> None:
     async def story(road: Road) -> None:
         road.say("door_back", "door.opened")
