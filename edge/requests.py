@@ -273,7 +273,8 @@ class Desk:
             turn = await self._asked(REQUESTED, fields, Priority.operations)
             if turn.answer:
                 raise Refused(turn.answer)
-        return modes.shown(self._parts.clock.tick())
+        longest = {name: int(seconds) for name, seconds in sorted(modes.longest.items())}
+        return {**modes.shown(self._parts.clock.tick()), "modes": longest}
 
     async def acknowledge(self, request: Request) -> dict[str, Any]:
         """Say as a person that an incident is looked after: its escalations stop."""

@@ -65,11 +65,18 @@ def act_end(chosen: argparse.Namespace) -> int:
 
 
 def _show(chosen: argparse.Namespace, request: dict[str, Any]) -> int:
+    from rules import modes
+
     told = asked(request)
     if chosen.json:
         words.print_json(told)
     else:
         print(spelt(told))
+        if chosen.part is None:
+            known = ", ".join(
+                f"{name} (up to {modes.spelt(s)})" for name, s in told["modes"].items()
+            )
+            print(f"can be set: {known}")
     return DONE
 
 

@@ -47,8 +47,13 @@ def test_a_mode_is_set_shown_kept_over_a_kill_and_ended(tmp_path: Path) -> None:
         await daemon.until(lambda status: status["mode"]["mode"] == "stock_take")
         code, out, _err = await daemon.command("mode")
         assert code == 0
-        assert out.startswith("stock_take, set by Ann for ")
-        assert out.endswith(" more: yearly count\n")
+        mode, known = out.splitlines()
+        assert mode.startswith("stock_take, set by Ann for ")
+        assert mode.endswith(" more: yearly count")
+        assert known == (
+            "can be set: closed (up to 1d), delivery (up to 2h), maintenance (up to 4h), "
+            "open (up to 12h), stock_take (up to 12h)"
+        )
         code, out, _err = await daemon.command("status")
         assert "mode             stock_take, set by Ann" in out
         ended = await shown(daemon, "end", *ANN)
