@@ -9,6 +9,9 @@ from typing import Any
 from edge.cli import words
 from edge.cli.exits import Failed, WrongUsage
 
+SHOWN = 5
+"""Folders that are named where several say the same."""
+
 
 def add(commands: Any) -> None:
     check = words.command(
@@ -42,14 +45,30 @@ def act(chosen: argparse.Namespace) -> int:
     if chosen.json:
         words.print_json([_as_json(folder, problem) for folder, problem in found])
         return words.answer(good=not errors)
-    for folder, problem in found:
-        prefix = f"{folder}/" if chosen.fleet else ""
-        words.show(f"{prefix}{problem}")
+    for said, where in _once(found).items():
+        prefix = f"{where[0]}/" if chosen.fleet else ""
+        words.show(f"{prefix}{said}")
+        if len(where) > 1:
+            words.show(f"    also in {_named(where[1:])}")
     if errors:
         raise Failed(words.counted(errors, "problem"))
     warned = words.counted(sum(p.level == "warning" for _, p in found), "warning")
     print(f"{words.counted(len(folders), 'configuration')} checked: no problems, {warned}")
     return words.answer(good=True)
+
+
+def _once(found: list[tuple[Path, Any]]) -> dict[str, list[Path]]:
+    """Return each problem with its folders: stores of a fleet share the files of its rules."""
+    once: dict[str, list[Path]] = {}
+    for folder, problem in found:
+        once.setdefault(str(problem), []).append(folder)
+    return once
+
+
+def _named(folders: list[Path]) -> str:
+    shown = ", ".join(folder.name for folder in folders[:SHOWN])
+    rest = len(folders) - SHOWN
+    return shown + (f", and {rest} more" if rest > 0 else "")
 
 
 def _folders(chosen: argparse.Namespace) -> list[Path]:

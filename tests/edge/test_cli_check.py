@@ -88,3 +88,17 @@ def test_a_schema_of_a_store_that_does_not_load_says_why(run: Run, tmp_path: Pat
 
     assert (code, out) == (1, "")
     assert "rules/r.yaml:3:18: unknown device or group 'gaet'" in err
+
+
+def test_what_several_stores_share_is_said_once(run: Run, tmp_path: Path) -> None:
+    for number in range(1, 9):
+        folder(tmp_path / "fleet" / f"store_{number}", RULES.replace("'out'", "'in'"))
+    other = tmp_path / "fleet" / "store_8" / "rules" / "r.yaml"
+    other.write_text(RULES.replace("'out'", "'unknown'"))
+    code, out, err = run("check", "--fleet", tmp_path / "fleet")
+
+    assert (code, out) == (1, "")
+    assert err.count("if: is always true here") == 1
+    assert err.count("if: can never be true here") == 1
+    assert "    also in store_2, store_3, store_4, store_5, store_6, and 1 more\n" in err
+    assert err.endswith("storewarden: 1 problem\n")
