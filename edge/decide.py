@@ -22,7 +22,7 @@ from edge.leases import Claim
 from edge.outputs import Outputs, owner_of
 from edge.traces import firing_of
 from edge.turn import Refusal, Turn, Word
-from rules.engine import Engine
+from rules.engine import Engine, known_to
 from rules.evacuation import Evacuation, LatchSignal, Want
 from rules.model import Decision, Ended, Fired, NotFired, Order
 from rules.modes import REQUESTED as MODE
@@ -54,6 +54,8 @@ class Decider:
         world = configuration.world
         self.modes = Modes(world.modes, world.calendar)
         self._priorities = {rule.id: rule.priority for rule in configuration.rules.rules}
+        self._fresh = False
+        """Whether rules that the saved state does not know wait for `resume`."""
 
     # --- live and in replay ------------------------------------------------------------------
 
@@ -282,16 +284,24 @@ class Decider:
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
-        """Take what `save` returned, of this or an earlier configuration. The latch comes first."""
+        """Take what `save` returned, of this or an earlier configuration. The latch comes first.
+
+        A rule that is new or changed begins at `resume`: what is replayed was not meant for it.
+        """
         if self.evacuation is not None and saved["evacuation"] is not None:
             self.evacuation.restore(saved["evacuation"])
         if "modes" in saved:
             self.modes.restore(saved["modes"])
         self.outputs.restore(saved["outputs"])
+        rules, world = self._configuration.rules.rules, self._configuration.world
+        known = known_to(saved["engine"], rules)
+        if known is not None and len(known) < len(rules):
+            self.engine, self._fresh = Engine(known, world), True
         self._drop(self.engine.restore(saved["engine"]))
 
     def begin_afresh(self) -> None:
         """Forget what the rules waited for; latch and leases stay."""
+        self._fresh = False
         self.engine = Engine(self._configuration.rules.rules, self._configuration.world)
 
     def resume(self, tick: float, *, same_boot: bool, silent_for: float) -> Turn:
@@ -304,6 +314,9 @@ class Decider:
         self.outputs.forget_shown()
         crashed = same_boot and silent_for <= RESUME_WITHIN
         self._drop(self.engine.resume(tick, crashed=crashed))
+        if self._fresh:
+            self._fresh, configuration = False, self._configuration
+            self._drop(self.engine.swap(configuration.rules.rules, configuration.world, tick))
         leases = self.outputs.leases
         for claim in [] if crashed else leases.claims():
             if claim.by != EVACUATION and claim.priority >= Priority.security:

@@ -303,6 +303,18 @@ def _by_machine(cells: Iterable[Cell]) -> list[Touched]:
     return [(machine, list(some)) for machine, some in groupby(cells, lambda c: c.machine)]
 
 
+def known_to(saved: Mapping[str, Any], rules: Iterable[Rule]) -> list[Rule] | None:
+    """Return the rules but for those that `saved` does not know as they are.
+
+    None: another version saved it.
+    """
+    if saved.get("version") != VERSION:
+        return None
+    rules, kept = tuple(rules), saved["hashes"]
+    strange = {rule.id for rule in _active(rules) if kept.get(rule.id) != rule.hash}
+    return [rule for rule in rules if rule.id not in strange]
+
+
 def _active(rules: Iterable[Rule]) -> list[Rule]:
     return [rule for rule in rules if rule.enabled != "no" and not rule.inactive]
 

@@ -24,7 +24,7 @@ from edge.decide import Decider
 from edge.encode import Encoder
 from edge.inbox import Inbox
 from edge.past import Past, about_to_say, read, replay
-from tests.edge.shop import BEGAN, asked, ordered, said, shop
+from tests.edge.shop import BEGAN, RULES_YAML, asked, ordered, said, shop
 
 ENCODER = Encoder("storewarden", "shop", "abcdef012345")
 WORDS = [
@@ -232,3 +232,16 @@ def test_what_waits_to_be_said_at_a_snapshot_is_said_after_a_kill() -> None:
     assert (word.kind, word.fields["name"]) == ("incident.opened", "gate_activation")
     told = said(2, "site", "incident.opened", **word.fields)
     assert replay(Past(state=state, steps=(told,)), Decider(configuration())) == []
+
+
+def test_a_rule_that_is_new_at_a_start_does_nothing_of_what_was_before_it(tmp_path: Path) -> None:
+    old = Decider(configuration())
+    saved = as_json(old.save())
+    events = lived(old, [[said(1, "eas_front", "eas.alarm"), said(2, "door_back", "door.opened")]])
+    rules = RULES_YAML.replace("for: 10s", "for: 60s").replace("for: 20s", "for: 21s")
+    new = Decider(shop(tmp_path, rules=rules))
+    replay(Past(state={"decider": saved}, steps=tuple(events)), new)
+    new.resume(40.0, same_boot=True, silent_for=38.0)
+    assert new.outputs.leases.claims() == []
+    assert new.next_deadline() == 40.0 + 21.0
+    assert new.engine.states.value("door_back", "contact") == "open"
