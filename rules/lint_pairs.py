@@ -22,8 +22,11 @@ def pairs(rules: Iterable[Rule], world: World, problems: Problems) -> None:
         _with_itself(rule, problems)
     gist = {rule.id: Gist.of(rule) for rule in at_work}
     told: set[tuple[str, str]] = set()
+    needless: set[str] = set()
     for one, other in _met(at_work):
         pair = (one.id, other.id)
+        if needless.intersection(pair):
+            continue  # what it does another does, and is told of that one
         if one.id == other.id or pair in told or one.priority is not other.priority:
             continue
         told.add(pair)
@@ -32,7 +35,7 @@ def pairs(rules: Iterable[Rule], world: World, problems: Problems) -> None:
         if may_fight and _fight(one, other, world, problems):
             continue
         if first.do <= second.do or second.do <= first.do:
-            _repeat(one, other, world, problems)
+            needless |= _repeat(one, other, world, problems)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +146,7 @@ def _moments(one: Rule, other: Rule, world: World) -> Iterator[tuple[str, Given]
 
 def _held_otherwise(first: Fact, second: Fact) -> bool:
     """Return whether `while:` makes the two begin at different times."""
-    return shape(first.holding) != shape(second.holding)
+    return bool(shape(first.holding) != shape(second.holding))
 
 
 def _meet(
@@ -174,15 +177,19 @@ def _answers(one: Rule, other: Rule, given: Given, world: World) -> set[tuple[An
 # --- rules that add nothing ----------------------------------------------------------------
 
 
-def _repeat(one: Rule, other: Rule, world: World, problems: Problems) -> None:
-    """Warn where whatever fires one rule fires the other too, which does the same and more."""
+def _repeat(one: Rule, other: Rule, world: World, problems: Problems) -> set[str]:
+    """Warn where whatever fires one rule fires the other too, which does the same and more.
+
+    Returns the rule that is not needed.
+    """
     for rule, by in ((other, one), (one, other)):
         if _covered(rule, by, world):
             same = _covered(by, rule, world)
             what = "does the same as" if same else "adds nothing to"
             hint = f"whatever fires it fires {by.id} in {_place(by.mark)} too"
             problems.warning(rule.mark, f"{rule.id} {what} {by.id}", hint)
-            return
+            return {rule.id}
+    return set()
 
 
 def _covered(rule: Rule, by: Rule, world: World) -> bool:
