@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import signal
 from collections.abc import Awaitable, Callable
@@ -71,6 +72,10 @@ def sounded(store: Store) -> list[bool]:
     return written[written.index(True) :]
 
 
+def storms(daemon: Daemon) -> int:
+    return sum(fired["rule"] == "storm" for fired in said(daemon, "rule.fired"))
+
+
 async def after_watch(daemon: Daemon) -> dict[str, Any]:
     return await daemon.until(lambda status: status["watch"] is None)
 
@@ -131,18 +136,18 @@ def test_storming_rules_are_gone_back_from_and_stay_refused(tmp_path: Path) -> N
         code, _, err = await apply(daemon, str(new))
         assert code == 1
         assert "other rules are on trial until" in err
-        await come_in(store, 6)
+        await come_in(store, 9)
         status = await after_watch(daemon)
         assert status["config"] == before
-        assert "5 alarms within 6 s, at most 4 are allowed" in status["refused"]
+        assert re.search(r": [58] alarms within (6 s|1 min), at most [47] ", status["refused"])
         (reverted,) = said(daemon, "config.reverted")
         assert (reverted["to"], reverted["by"]) == (before, "the watch")
         assert sounded(store) == [True]
-        fired = len(said(daemon, "incident.opened"))
+        fired = storms(daemon)
         await come_in(store, 1)
         daemon_reload(daemon)
         await kept(daemon, "config.refused")
-        assert len(said(daemon, "incident.opened")) == fired
+        assert storms(daemon) == fired >= 5
         await daemon.kill()
         await daemon.start()
         status = await daemon.ask(do="status")
@@ -164,7 +169,9 @@ def test_a_kill_does_not_end_the_watch_and_what_was_counted_counts(tmp_path: Pat
         await apply(daemon, str(new), "--watch", "10m")
         await come_in(store, 2)
         await daemon.until(lambda status: status["watch"]["seen"]["alarms"] == 2)
-        await asyncio.sleep(0.3)
+        async with asyncio.timeout(LIMIT):
+            while storms(daemon) < 2:
+                await asyncio.sleep(0.02)
         await daemon.kill()
         await daemon.start()
         watch = (await daemon.ask(do="status"))["watch"]
