@@ -170,3 +170,49 @@ def test_rules_that_a_changed_one_reaches_are_played_twice() -> None:
     assert apart("do: [{incident: storm}]", "do: [{evacuate: storm}]") == {
         r.id for r in rules.rules
     }
+
+
+def test_rules_that_meet_where_their_order_counts_are_played_twice() -> None:
+    def alike(rules: str, old: str, new: str) -> set[str]:
+        return set(shared(side(rules), side(rules.replace(old, new))))
+
+    quells = """
+  loud:
+    when: {eas_front: eas.alarm}
+    do: [{sound: siren_front, for: 10s}]
+  hush:
+    when: {eas_front: eas.alarm}
+    do: [{silence: siren_front}]
+  lit:
+    when: {eas_front: eas.alarm}
+    do: [{switch_on: beacon_back, for: 10s}]
+"""
+    assert alike(quells, "{silence: siren_front}", "{silence: siren_back}") == {"lit"}
+    assert alike(quells, "sound: siren_front, for: 10s", "sound: siren_front, for: 9s") == {"lit"}
+    modes = """
+  one:
+    when: {eas_front: eas.alarm}
+    do: [{mode: delivery}]
+  two:
+    when: {eas_front: eas.alarm}
+    do: [{mode: maintenance}]
+"""
+    assert alike(modes, "mode: maintenance", "mode: stock_take") == set()
+
+
+def test_what_only_unchanged_rules_hear_of_a_fire_panel_reaches_them() -> None:
+    trouble = "\n  trouble:\n    when: {fire_main: fire.trouble}\n    do: [{incident: trouble}]"
+    events = [said(1, "fire_main", "fire.trouble"), said(9, "eas_front", "link.up")]
+    report = compare(events, side(PROPPED + trouble), side(GATES + trouble))
+    assert (report.alarms_before, report.alarms_after) == (1, 1)
+
+
+def test_unchanged_rules_that_go_round_in_circles_do_so_on_both_sides() -> None:
+    circle = """
+  a:
+    when: [{eas_front: eas.alarm}, {site: incident.opened}]
+    do: [{incident: a}]
+"""
+    events = [said(1, "eas_front", "eas.alarm")]
+    report = compare(events, side(PROPPED + circle), side(PROPPED.replace("60s", "9s") + circle))
+    assert (report.alarms_before, report.alarms_after, report.total.lost) == (101, 101, 0)
