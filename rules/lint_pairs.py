@@ -99,6 +99,9 @@ def _devices(action: Action, member: str, world: World) -> tuple[str, ...]:
 
 
 def _with_itself(rule: Rule, problems: Problems) -> None:
+    for index, trigger in enumerate(rule.when):
+        if shape(trigger) in {shape(before) for before in rule.when[:index]}:
+            problems.warning(trigger.mark, "this trigger stands in when: twice", "remove one")
     for index, action in enumerate(rule.do):
         for before in rule.do[:index]:
             shared = set(before.devices) & set(action.devices)

@@ -69,6 +69,15 @@ def _unopened(mark: Mark, name: str, opened: set[str], problems: Problems) -> No
         problems.warning(mark, f"no rule opens the incident {name!r}", hint)
 
 
+def deaf(rules: RuleSet, world: World, problems: Problems) -> None:
+    """Warn of a test in which a device fails that takes no orders."""
+    for test in rules.tests:
+        for name in (entry["fail"] for entry in test.timeline if "fail" in entry):
+            if not world.devices[name].accepts:
+                hint = "fail: means that orders to it fail; down: that it can't be heard"
+                problems.warning(test.mark, f"{name} takes no orders that could fail", hint)
+
+
 def covers(test: TestCase, rules: RuleSet, world: World) -> Iterator[str]:
     """Return the rules that a test expects something of, or expects not to fire.
 
