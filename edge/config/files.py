@@ -3,19 +3,43 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 REQUIRED = ("site.yaml", "devices.yaml")
 FOLDERS = ("devices.d", "rules", "rules.local")
-"""Folders whose `*.yaml` files are read, sorted by name."""
+"""Folders whose `*.yaml` files are read, sorted by name; names that begin with a dot are not."""
 
 
 def names(folder: Path) -> list[str]:
-    """Return the files of the configuration, relative to `folder`, in the order of reading."""
+    """Return the files of the configuration, relative to `folder`, in the order of reading.
+
+    Among them are those that can't be read, a link to nowhere or a folder called `x.yaml`, so that
+    whoever reads them says so. Pipes and devices are no files: `/dev/null` is an empty one.
+    """
     found = [name for name in REQUIRED if (folder / name).exists()]
     for part in FOLDERS:
         files = (folder / part).glob("*.yaml")
-        found += sorted(f"{part}/{file.name}" for file in files if file.is_file())
+        found += sorted(f"{part}/{file.name}" for file in files if _meant(file))
+    return found
+
+
+def _meant(file: Path) -> bool:
+    special = file.exists() and not file.is_file() and not file.is_dir()
+    return not file.name.startswith(".") and not special
+
+
+def shut(folder: Path) -> dict[str, str]:
+    """Return why a folder of the configuration can't be looked into, by its name."""
+    found: dict[str, str] = {}
+    for part in FOLDERS:
+        try:
+            os.scandir(folder / part).close()
+        except FileNotFoundError:
+            if (folder / part).is_symlink():
+                found[part] = "a link to nowhere"
+        except OSError as error:
+            found[part] = str(error.strerror)
     return found
 
 
@@ -36,6 +60,6 @@ def fingerprint(folder: Path) -> str:
     digest = hashlib.sha256()
     for name in names(folder):
         content = (folder / name).read_bytes()
-        digest.update(f"{name}\0{len(content)}\0".encode())
+        digest.update(os.fsencode(f"{name}\0{len(content)}\0"))
         digest.update(content)
     return digest.hexdigest()[:12]

@@ -14,6 +14,7 @@ _ID = re.compile(r"[a-z][a-z0-9_]*")
 GRAMMAR = frozenset(
     {
         *("rules", "vars", "tests", "io", "devices", "groups"),
+        *("templates", "template", "parameters", "tests_at", "quiet", "at_most", "all"),
         *("description", "enabled", "priority", "requires", "replaces", "when", "do", "until"),
         *("if_unknown", "cooldown", "escalate", "after_restart"),
         *("sequence", "together", "count", "of", "within", "by", "after", "before", "without"),

@@ -89,7 +89,13 @@ def _documents(folder: Path, problems: Problems) -> dict[str, ys.Node]:
     """Return the document of each file by name, in the order of reading, but for empty ones."""
     found: dict[str, ys.Node] = {}
     wanted = files.names(folder)
+    for part, reason in files.shut(folder).items():
+        problems.error(Mark(part, 1, 1), f"cannot read it: {reason}")
     for name in (*(name for name in files.REQUIRED if name not in wanted), *wanted):
+        if not name.isprintable():
+            shown = name.encode("ascii", "backslashreplace").decode().replace("\n", "\\n")
+            problems.error(Mark(shown, 1, 1), "not a file's name that can be shown", "rename it")
+            continue
         node = ys.read_file(folder / name, problems, name)
         if node is not None:
             found[name] = node

@@ -23,9 +23,9 @@ from drivers.settings import (
 )
 from drivers.signals import SAID_BY_ALL, SAID_OF_ORDERS, UNKNOWN, Signal
 from edge.config.site_file import SiteAsWritten, documented
-from rules.source_docs import field_docs, summary
 from rules import convert
 from rules.model import FieldWords
+from rules.source_docs import field_docs, summary
 from rules.words import JOURNAL_ONLY, LINK, SITE_SIGNALS, fields_of, site_words
 
 _WORDS: dict[Any, str] = {
