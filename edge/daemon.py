@@ -79,7 +79,8 @@ async def run(places: Places, start: Start) -> None:
             finally:
                 changing.cancel()
                 await asyncio.wait({changing})
-            changes.stopped()
+            if stopping.is_set():
+                changes.stopped()
             await _flushed(writer)
             if not changing.cancelled():
                 configuration = changing.result()

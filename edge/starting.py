@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edge import watch_file
 from edge.config import files, reverted
-from edge.config.last_good import keep, load_or_last_good
+from edge.config.last_good import hash_of_last_good, keep, load_or_last_good
 from edge.config.model import Configuration
 from edge.config.reverted import Reverted
 from edge.encode import utc
@@ -63,7 +63,10 @@ def keep_good(start: Start, state_folder: Path) -> None:
 
 
 def _plan(folder: Path, state_folder: Path) -> Plan | None:
-    """Return the watch over what lies in the folder; one over something else is void."""
+    """Return the watch over what lies in the folder.
+
+    One over something else is void, and one over what is the last good configuration was over.
+    """
     plan = watch_file.read(state_folder)
     if plan is None:
         return None
@@ -71,7 +74,7 @@ def _plan(folder: Path, state_folder: Path) -> Plan | None:
         found = files.fingerprint(folder)
     except OSError:
         found = ""
-    if found == plan.config:
+    if found == plan.config != hash_of_last_good(state_folder):
         return plan
     watch_file.remove(state_folder)
     return None

@@ -46,8 +46,9 @@ def read(state_folder: Path) -> Plan | None:
 
 
 def remove(state_folder: Path) -> None:
-    """The watch is over."""
-    (state_folder / FILE).unlink(missing_ok=True)
+    """The watch is over. Where the file can't be removed, the next start finds it so."""
+    with suppress(OSError):
+        (state_folder / FILE).unlink(missing_ok=True)
 
 
 def recount(watch: Watch, journal: Journal) -> None:

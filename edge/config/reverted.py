@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -48,8 +49,9 @@ def read(state_folder: Path) -> Reverted | None:
 
 
 def forget(state_folder: Path) -> None:
-    """Let the configuration be accepted again."""
-    (state_folder / FILE).unlink(missing_ok=True)
+    """Let the configuration be accepted again, as far as the state folder can be written."""
+    with suppress(OSError):
+        (state_folder / FILE).unlink(missing_ok=True)
 
 
 def mistake(config: str, state_folder: Path) -> Problems | None:

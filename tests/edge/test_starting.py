@@ -71,6 +71,15 @@ def test_a_watch_over_files_that_were_changed_since_is_void(tmp_path: Path) -> N
     assert hash_of_last_good(state) == start.configuration.hash
 
 
+def test_a_watch_whose_rules_were_confirmed_just_before_a_kill_is_over(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    plan = on_trial(tmp_path / "config", state)
+    promote(plan.config, state)
+    start = choose(tmp_path / "config", state, BOOT)
+    assert (start.configuration.hash, start.watch, start.refused) == (plan.config, None, None)
+    assert watch_file.read(state) is None
+
+
 def test_the_third_crash_within_one_boot_is_blamed_on_the_rules(tmp_path: Path) -> None:
     state = tmp_path / "state"
     plan = on_trial(tmp_path / "config", state)
