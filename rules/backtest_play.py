@@ -169,6 +169,13 @@ class Play:
         if event.device != SITE:
             return
         self._of_modes(self.modes.feed(event), event.tick)
+        try:
+            self._asked(event)
+        except (KeyError, TypeError, ValueError):
+            return  # not as this version writes it: nobody asked for anything that can be read
+
+    def _asked(self, event: Event) -> None:
+        """Take what a person asked for."""
         if event.kind == ORDERED:
             self._person(event)
         elif event.kind == REQUESTED:

@@ -131,3 +131,32 @@ def test_rules_that_go_round_in_circles_end() -> None:
     circle = "\n  a:\n    when: {site: incident.opened}\n    do: [{incident: a}]\n"
     report = played([said(0, "eas_front", "eas.alarm")], GATES, GATES + circle)
     assert report.rules["a"].after.alarms == 100
+
+
+def test_what_people_asked_for_in_words_of_another_version_is_passed_over() -> None:
+    sound = {"target": "siren_front", "command": "sound"}
+    events = [
+        said(1, "site", "mode.requested"),
+        said(2, "site", "mode.requested", action="set", mode=[], by="Ann", reason="r"),
+        said(3, "site", "person.ordered", **sound, **{"for": "a while"}),
+        said(4, "site", "evacuation.requested", action="end", despite=7),
+        said(5, "eas_front", "eas.alarm"),
+        said(60, "door_back", "link.up"),
+    ]
+    assert played(events, GATES, GATES).alarms_before == 1
+
+
+def test_a_mode_that_a_person_sets_is_set_on_both_sides() -> None:
+    rules = "\n  busy:\n    when: {eas_front: eas.alarm}\n    if: site.mode == 'delivery'\n"
+    rules += "    do: [{incident: busy}]"
+    asked = {"action": "set", "mode": "delivery", "by": "Ann", "reason": "a lorry", "for": 600.0}
+    events = [
+        said(0, "site", "opened"),
+        said(10, "site", "mode.requested", **asked),
+        said(10, "site", "mode.changed", mode="delivery", by="Ann", sets={"mode": "delivery"}),
+        said(20, "eas_front", "eas.alarm"),
+        said(700, "eas_front", "eas.alarm"),
+    ]
+    report = played(events, rules, GATES)
+    assert alarms(report)[0] == "lost busy eas_front 12:00:20"
+    assert report.rules["busy"].before.alarms == 1
