@@ -11,25 +11,28 @@ from collections.abc import Sequence
 from edge.cli.exits import DONE, NO, USAGE, Failed, WrongUsage
 from edge.version import VERSION
 
-GROUPS = (
-    "run",
-    "check",
-    "rules",
-    "demo",
-    "ask",
-    "orders",
-    "mode",
-    "safe_state",
-    "journal",
-    "simulate",
-    "schema",
-    "completion",
-)
-"""Modules of this package; each has `add(commands)`."""
+GROUPS = {
+    "run": ("run",),
+    "check": ("check",),
+    "rules": ("rules",),
+    "demo": ("demo",),
+    "ask": ("status", "devices", "tail"),
+    "orders": ("order", "evacuate", "incident"),
+    "mode": ("mode",),
+    "safe_state": ("safe-state",),
+    "journal": ("journal",),
+    "simulate": ("simulate",),
+    "schema": ("schema",),
+    "completion": ("completion",),
+}
+"""Modules of this package, each with the commands that its `add(commands)` adds."""
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of every subcommand."""
+def parser(command: str = "") -> argparse.ArgumentParser:
+    """Return the parser of every command; of its own module only, where `command` is one.
+
+    The daemon needs the modules of no other command in its memory.
+    """
     top = argparse.ArgumentParser(
         prog="storewarden",
         description="Watches a store's gates, doors, fire panel and cameras, and decides locally.",
@@ -37,15 +40,17 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"storewarden {VERSION}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for group in GROUPS:
+    wanted = [group for group, words in GROUPS.items() if command in words]
+    for group in wanted or GROUPS:
         importlib.import_module(f"edge.cli.{group}").add(commands)
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0 done, 1 the answer is no, 2 wrong usage."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        chosen = parser().parse_args(arguments)
+        chosen = parser(given[0] if given else "").parse_args(given)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else USAGE
     try:

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from buffer.writer import Writer
-from edge.cli.main import main, parser
+from edge.cli.main import GROUPS, main, parser
 from edge.encode import Encoder
 from tests.edge.shop import RULES_YAML, SITE_YAML, said, written
 
-COMMANDS = """run check rules demo status devices tail order evacuate incident mode journal safe-state
-simulate schema completion"""
+COMMANDS = """run check rules demo status devices tail order evacuate incident mode journal
+safe-state simulate schema completion"""
 TESTED = """tests:
   - name: the siren sounds
     given: {now: "2026-11-20T12:00:00"}
@@ -69,6 +69,20 @@ def test_every_command_is_in_the_help_and_every_help_ends_with_an_example() -> N
     for each in parsers(top):
         last = each.format_help().strip().split("\n\n")[-1]
         assert last.startswith("example: storewarden "), each.prog
+
+
+def names(top: argparse.ArgumentParser) -> set[str]:
+    (commands,) = [a for a in top._actions if isinstance(a, argparse._SubParsersAction)]
+    return set(commands.choices)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_command_needs_its_own_module_only(group: str) -> None:
+    assert all(names(parser(command)) == set(GROUPS[group]) for command in GROUPS[group])
+
+
+def test_what_is_no_command_gets_them_all() -> None:
+    assert names(parser("--help")) == names(parser()) == {c for g in GROUPS.values() for c in g}
 
 
 def test_an_example_in_the_help_can_be_parsed() -> None:
