@@ -169,11 +169,8 @@ def test_what_was_written_of_a_watch_is_read_again_and_of_another_version_is_not
     assert watch_file.read(tmp_path / "state") is None
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
-    max_leaves=5,
-)
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+JSON = PLAIN | st.lists(PLAIN, max_size=3) | st.dictionaries(st.text(max_size=5), PLAIN)
 NAMES = [*list(Plan.__dataclass_fields__), *Reverted.__dataclass_fields__]
 FILES = st.dictionaries(st.sampled_from(NAMES), JSON)
 
