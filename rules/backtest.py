@@ -59,7 +59,12 @@ def compare(
             found.rules[rule] = Line()
     counting = Counting(found, active, only)
     alike = shared(before, after) if share else frozenset[str]()
-    replaying = Replaying(both, counting, saved, alike)
+    try:
+        replaying = Replaying(both, counting, saved, alike)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+        # Saved by another version: begin without it, as the box does.
+        replaying = Replaying(both, counting, None, alike)
+        found.played.restored = False
     for event, oldest in _paced(events):
         replaying.step(event, oldest)
     replaying.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from rules.backtest import compare
 from rules.backtest_report import Report
 from tests.rules.played import (
     BEGAN,
@@ -14,6 +15,7 @@ from tests.rules.played import (
     figures,
     played,
     said,
+    side,
 )
 
 
@@ -73,3 +75,12 @@ def test_an_event_that_overtook_others_runs_no_deadline_before_them() -> None:
         said(59.9, "door_back", "door.closed"),
     ]
     assert played(events, PROPPED, GATES).alarms_before == 0
+
+
+def test_a_state_that_another_version_has_saved_is_not_used() -> None:
+    report = Report()
+    report.played.restored = True
+    saved = {"engine": {"version": 1, "tick": "soon"}, "evacuation": {}, "modes": {"held": 3}}
+    events = [said(0, "eas_front", "eas.alarm"), said(60, "door_back", "link.up")]
+    compare(events, side(GATES), side(GATES), saved=saved, report=report)
+    assert (report.alarms_before, report.played.restored) == (1, False)
