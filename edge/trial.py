@@ -14,6 +14,7 @@ from edge.clock import Clock
 from edge.config import last_good
 from edge.config.load import load
 from edge.config.model import Configuration
+from edge.config.site_apply import MOST_SLACK
 from edge.control import Misused, Refused, Request
 from edge.encode import utc
 from edge.places import Places
@@ -36,6 +37,8 @@ class Wanted:
     expected: Mapping[str, float] | None
     limits: Mapping[str, float]
     """In place of those in site.yaml."""
+    slack: int | None
+    """In place of that in site.yaml."""
     accept_removal: frozenset[str]
     by: str
     reason: str
@@ -49,6 +52,9 @@ def wanted(request: Request) -> Wanted:
     expected = request.get("expected")
     if expected is not None:
         expected = _numbers("expected", expected)
+    slack = request.get("slack")
+    if slack is not None and not 0 <= _number("slack", slack) <= MOST_SLACK:
+        raise Misused(f"slack is a number from 0 to {MOST_SLACK}")
     names = request.get("accept_removal") or []
     if not isinstance(names, list):
         raise Misused("accept_removal is a list of rules")
@@ -57,6 +63,7 @@ def wanted(request: Request) -> Wanted:
         lasts=None if lasts is None else float(lasts),
         expected=expected,
         limits=_numbers("limits", request.get("limits") or {}),
+        slack=None if slack is None else int(slack),
         accept_removal=frozenset(map(str, names)),
         by=str(request.get("by") or "").strip() or SOMEONE,
         reason=str(request.get("reason") or "").strip(),
@@ -151,7 +158,7 @@ def plan(wanted: Wanted, old: Configuration, new: Configuration, clock: Clock, h
         lasts=limits.watch if wanted.lasts is None else wanted.lasts,
         expected=wanted.expected,
         limits={**own, **wanted.limits},
-        slack=limits.slack,
+        slack=limits.slack if wanted.slack is None else wanted.slack,
         by=wanted.by,
         reason=wanted.reason,
         at=utc(clock.now()),

@@ -36,6 +36,9 @@ def add(parts: Any) -> None:
     made.add_argument("--alarms", metavar="LIMIT", help="allow such a rise of alarms: +50%%")
     made.add_argument("--siren", metavar="LIMIT", help="allow such a rise of siren seconds: +50%%")
     made.add_argument(
+        "--slack", type=words.count, metavar="N", help="so many more alarms are no rise"
+    )
+    made.add_argument(
         "--no-backtest", action="store_true", help="do not backtest; needs a --reason"
     )
     made.add_argument(

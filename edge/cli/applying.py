@@ -68,6 +68,7 @@ def _apply(chosen: argparse.Namespace, tell: Told) -> int:
             "watch": chosen.watch,
             "expected": _expected(chosen, new, state / "journal.db", tell),
             "limits": {"alarms": limits.alarms},
+            "slack": limits.slack,
             "accept_removal": chosen.accept_removal,
             "by": chosen.by,
             "reason": chosen.reason,
@@ -160,7 +161,7 @@ def _test(new: Configuration, tell: Told) -> None:
 
 def _limits(chosen: argparse.Namespace, written: Apply) -> Apply:
     """Return the limits of site.yaml with those of the command line in their place."""
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {} if chosen.slack is None else {"slack": chosen.slack}
     for name in ("alarms", "siren"):
         text = getattr(chosen, name)
         share = None if text is None else percent(text)
@@ -212,6 +213,7 @@ def _backtest(
             if line.gained or line.lost:
                 before, after = line.before.alarms, line.after.alarms
                 words.show(f"{name}: alarms {before} -> {after}, +{line.gained} -{line.lost}")
+        words.show("if that is meant: --alarms +50%, --siren +50% or --slack 20 allow more")
         raise Failed(f"beyond the limits: {'; '.join(over)}; the rules go on as they are")
     tell("limits", f"alarms {limits.alarms:+.0%}, siren {limits.siren:+.0%}: within")
 

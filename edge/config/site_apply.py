@@ -16,7 +16,7 @@ from rules.convert import Context
 _PERCENT = re.compile(r"([+-]\d{1,5}(?:\.\d+)?)\s?%")
 _HINT = "a sign and a percentage, like +20%"
 _SHORTEST, _LONGEST = 1.0, 7 * 86400.0
-_MOST_SLACK = 1000
+MOST_SLACK = 1000
 LIMITS = ("alarms", "siren", "blind", "order_failures")
 
 
@@ -61,6 +61,6 @@ def apply(node: ys.Node, values: Mapping[str, Any], context: Context) -> Apply:
             problems.error(convert.place(node, name), f"{name!r} is at least 1s")
     if written.get("watch", _SHORTEST) > _LONGEST:
         problems.error(convert.place(node, "watch"), "'watch' is at most 7d")
-    if not 0 <= written.get("slack", 0) <= _MOST_SLACK:
-        problems.error(convert.place(node, "slack"), f"'slack' is 0 to {_MOST_SLACK}")
+    if not 0 <= written.get("slack", 0) <= MOST_SLACK:
+        problems.error(convert.place(node, "slack"), f"'slack' is 0 to {MOST_SLACK}")
     return Apply(**written)

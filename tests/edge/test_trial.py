@@ -43,6 +43,8 @@ def test_what_is_not_said_is_taken_from_site_yaml_or_left_open() -> None:
         ({"expected": 5}, "expected: that is not counted"),
         ({"expected": {"alarms": None}}, "expected: alarms is a number, not None"),
         ({"limits": {"sirens": 1}}, "limits: 'sirens' is not counted; counted are alarms, blind"),
+        ({"slack": 1001}, "slack is a number from 0 to 1000"),
+        ({"slack": "3"}, "slack is a number, not '3'"),
         ({"accept_removal": "fire"}, "accept_removal is a list of rules"),
     ],
 )
@@ -52,7 +54,17 @@ def test_a_request_that_cant_be_meant_so_is_no_request(request_: dict[str, Any],
 
 
 VALUES = st.none() | st.booleans() | st.floats() | st.text(max_size=5) | st.lists(st.integers())
-ASKED = ("config", "watch", "expected", "limits", "accept_removal", "by", "reason", "action")
+ASKED = (
+    "config",
+    "watch",
+    "slack",
+    "expected",
+    "limits",
+    "accept_removal",
+    "by",
+    "reason",
+    "action",
+)
 
 
 @settings(max_examples=80, deadline=None)

@@ -251,6 +251,12 @@ def test_what_must_not_run_is_refused_before_anything_is_changed(tmp_path: Path)
         assert code == 1
         assert "rules/broken.yaml:1:" in err
         assert "did you mean" in err
+        await come_in(store, 6)
+        storming = other_rules(daemon, storm=STORM)
+        code, _, err = await apply(daemon, str(storming), "--alarms", "+900%")
+        assert code == 1
+        assert "beyond the limits: alarms 0 -> 6, allowed is +900%" in err
+        assert "storm: alarms 0 -> 6, +6 -0" in err
         failing = other_rules(daemon)
         gates = failing / "gates.yaml"
         gates.write_text(gates.read_text().replace("within: !var paid_within", "within: 1s", 1))
