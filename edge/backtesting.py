@@ -50,7 +50,7 @@ def compare(
     ) as past:
         report = Report(played=past.played)
         return backtest.compare(
-            past.events, before, after, saved=past.saved, report=report, only=only
+            past.events, before, after, saved=past.saved, report=report, since=begin, only=only
         )
 
 

@@ -112,11 +112,11 @@ def opened(
         begun = _begun(scan)
         if since is not None and begun is not None and begun > since:
             played.journal_begins = begun
-        saved = _snapshot(scan, first)
-        played.restored = saved is not None
         played.events = scan.count(first, last, _COUNTED)
         played.evicted = scan.evicted(scan.last_before(first) + 1, last)
-        events = _events(scan, first, last, interest, devices, played, progress)
+        start, saved = _snapshot(scan, first)
+        played.restored = saved is not None
+        events = _events(scan, start, last, interest, devices, played, progress)
         yield History(saved=saved, events=events, played=played)
 
 
@@ -152,16 +152,18 @@ def _time(row: Row) -> datetime | None:
         return None
 
 
-def _snapshot(scan: Scan, before: int) -> Mapping[str, Any] | None:
-    """Return what the last snapshot before says of everything that decides; None: there is none."""
-    row = scan.before(before, Kind.SNAPSHOT, SNAPSHOT_WITHIN)
+def _snapshot(scan: Scan, first: int) -> tuple[int, Mapping[str, Any] | None]:
+    """Return where to begin, and what the snapshot there says of everything that decides."""
+    row = scan.before(first, Kind.SNAPSHOT, SNAPSHOT_WITHIN)
     if row is None:
-        return None
+        return first, None
     try:
         decider = _narrow.decode(row.body).data["decider"]
     except (msgspec.DecodeError, KeyError):
-        return None
-    return decider if isinstance(decider, dict) and "engine" in decider else None
+        return first, None
+    if not isinstance(decider, dict) or "engine" not in decider:
+        return first, None
+    return row.sequence + 1, decider
 
 
 def _events(

@@ -7,6 +7,7 @@ passed then. What the rules of then caused is left out, and made again by each s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from itertools import accumulate
 from typing import Any
 
@@ -39,13 +40,15 @@ def compare(
     *,
     saved: Mapping[str, Any] | None = None,
     report: Report | None = None,
+    since: datetime | None = None,
     only: str | None = None,
     share: bool = True,
 ) -> Report:
     """Return the difference between two sides over `events`, which are in journal order.
 
     `saved` is the state of the box at the beginning, as its snapshot holds it (`decider`); without
-    it every state is unknown until proven. With `only` one rule is counted.
+    it every state is unknown until proven. What is before `since` is played and not
+    counted. With `only` one rule is counted.
     What is alike on both sides is played once, unless `share` is false; the report is the same.
     Memory does not grow with the number of events.
     """
@@ -57,7 +60,7 @@ def compare(
     for rule in {*active["before"], *active["after"]}:
         if only in (None, rule):
             found.rules[rule] = Line()
-    counting = Counting(found, active, only)
+    counting = Counting(found, active, since=since, only=only)
     alike = shared(before, after) if share else frozenset[str]()
     try:
         replaying = Replaying(both, counting, saved, alike)

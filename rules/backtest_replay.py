@@ -71,7 +71,7 @@ class Replaying:
         self._once_hears = Interest.of(once, self._world)
         self._first.aside = self._aside
         self._begin(saved)
-        self._played = counting.report.played
+        self._played, self._since = counting.report.played, counting.since
         moments = {m.key: m for side in sides.values() for m in side.moments}
         self._diary = Diary(calendar=self._world.calendar, moments=tuple(moments.values()))
         self._next_moment = BEGIN
@@ -101,7 +101,7 @@ class Replaying:
             self._note(event)
             return
         heard = event.device != SITE or event.kind != TIME
-        self._played.heard += heard
+        self._played.heard += heard and (self._since is None or event.at >= self._since)
         if self._stamp is None:
             self._set_wall(event)
         if event.device == SITE and event.kind == STARTED:
@@ -180,7 +180,8 @@ class Replaying:
         self._first.stamp = self._second.stamp = event
         if event.trusted or self._stamp is None or not self._stamp.trusted:
             self._stamp = event
-            self._played.first = self._played.first or event.at
+            if self._since is None or event.at >= self._since:
+                self._played.first = self._played.first or event.at
             self._played.last = event.at
 
     def _wall(self, tick: float) -> datetime:

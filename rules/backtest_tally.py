@@ -27,9 +27,14 @@ class Counting:
     """Counts both sides into one report."""
 
     def __init__(
-        self, report: Report, active: dict[Which, frozenset[str]], only: str | None
+        self,
+        report: Report,
+        active: dict[Which, frozenset[str]],
+        *,
+        since: datetime | None = None,
+        only: str | None = None,
     ) -> None:
-        self.report, self._active, self.only = report, active, only
+        self.report, self._active, self.since, self.only = report, active, since, only
         self._zone = ZoneInfo(report.zone)
         self._waiting: dict[Which, dict[_Key, list[Alarm]]] = {"before": {}, "after": {}}
         self._examples: dict[tuple[Change, str], list[Alarm]] = {}
@@ -37,6 +42,10 @@ class Counting:
     def side(self, which: Which) -> OneSide:
         """Return what one side tells."""
         return OneSide(self, which)
+
+    def counts(self, rule: str, at: datetime) -> bool:
+        """Return whether what a rule did then is counted."""
+        return self.only in (None, rule) and (self.since is None or at >= self.since)
 
     def lines(self, rule: str, device: str, at: datetime) -> tuple[Line, Line, Line, Line]:
         """Return every line that something of a rule, on a device, at a time counts in."""
@@ -115,7 +124,7 @@ class OneSide:
 
     def fired(self, fired: Fired, at: datetime) -> None:
         """Count a firing."""
-        if fired.step or self._counting.only not in (None, fired.rule):
+        if fired.step or not self._counting.counts(fired.rule, at):
             return
         event = fired.event
         for line in self._counting.lines(fired.rule, event.device, at):
@@ -137,7 +146,7 @@ class OneSide:
     def ordered(self, order: Order, device: str, at: datetime) -> None:
         """Count an order on a device; sirens are counted by their seconds."""
         command = order.command
-        if self._counting.only not in (None, order.rule):
+        if not self._counting.counts(order.rule, at):
             return
         for line in self._counting.lines(order.rule, device, at):
             figures = self._figures(line)
@@ -151,6 +160,12 @@ class OneSide:
     def sounded(self, device: str, rule: str, began: datetime, seconds: float) -> None:
         """Count for how long a rule, or any of them, sounded an output."""
         report, only = self._counting.report, self._counting.only
+        early = self._counting.since
+        if early is not None and began < early:
+            seconds -= (early - began).total_seconds()
+            began = early
+        if seconds <= 0:
+            return
         if rule != ANY and only in (None, rule):
             line = report.rules.setdefault(rule, Line())
             self._figures(line).siren_seconds += seconds

@@ -146,13 +146,29 @@ def test_states_and_what_waits_are_those_of_the_snapshot_before(
     snapshot = ENCODER.snapshot(stamp, {"decider": decider.save(), "offset": 0.0})
     after = [said(50, "door_back", "link.up"), said(60, "door_back", "door.closed")]
     path = kept(tmp_path / "journal.db", [ENCODER.event(begun), snapshot, *after])
-    report = compare(now, later, path, since=BEGAN + timedelta(seconds=30))
+    report = compare(now, later, path, since=BEGAN + timedelta(seconds=12))
     assert report.played.restored
     # the door has been open since tick 0, long before the part that is played
     assert (report.alarms_before, report.alarms_after) == (1, 1)
     assert (report.siren_seconds_before, report.siren_seconds_after) == (40.0, 20.0)
+    assert (report.played.events, report.played.heard) == (2, 2)
     unknown = compare(now, later, path, until=BEGAN + timedelta(seconds=55))
     assert not unknown.played.restored
+
+
+def test_what_came_between_the_snapshot_and_the_part_is_played_and_not_counted(
+    tmp_path: Path, now: Configuration
+) -> None:
+    decider = Decider(now)
+    snapshot = ENCODER.snapshot(said(0, "site", "snapshot"), {"decider": decider.save()})
+    between = [said(5, "eas_front", "eas.alarm"), said(10, "door_back", "door.opened")]
+    after = [said(50, "door_back", "door.closed")]
+    path = kept(tmp_path / "journal.db", [snapshot, *between, *after])
+    report = compare(now, now, path, since=BEGAN + timedelta(seconds=12))
+    assert report.rules["gate_alarm"].before.alarms == 0
+    assert report.rules["gate_alarm"].before.siren_seconds == 3.0
+    assert report.rules["propped"].before.alarms == 1
+    assert report.rules["propped"].before.siren_seconds == 20.0
 
 
 def test_an_evicted_part_is_counted(tmp_path: Path, now: Configuration) -> None:
