@@ -27,7 +27,7 @@ from rules import yaml_source as ys
 from rules.convert import Context
 from rules.loader import load_rules
 from rules.model import RuleSet, World
-from rules.problems import ConfigurationRefused, Problems
+from rules.problems import ConfigurationRefused, Mark, Problems
 from rules.scenario import play
 
 HERE = Path(__file__).parent / "contract"
@@ -81,7 +81,7 @@ def read(sentence: Sentence) -> tuple[RuleSet, World, Problems]:
     fleet, local = (
         [one for one in found if one[0].startswith(f"{part}/")] for part in ("rules", "rules.local")
     )
-    propped = ys.Scalar(mark=ys.Mark("site.yaml", 1, 1), text="2m", plain=True)
+    propped = ys.Scalar(mark=Mark("site.yaml", 1, 1), text="2m", plain=True)
     context = Context(problems=problems, variables={"propped_after": propped})
     world = store().world
     return load_rules(fleet, world, context, local=local), world, problems
