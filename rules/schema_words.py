@@ -144,13 +144,23 @@ def of_all_types() -> Vocabulary:
     return Vocabulary(kinds=(*kinds, site_words()))
 
 
-def of_store(world: World, **more: tuple[str, ...]) -> Vocabulary:
-    """Return the words of one store; `more` are those that its files have made."""
+def of_store(
+    world: World,
+    *,
+    incidents: tuple[str, ...] = (),
+    presets: tuple[str, ...] = (),
+    rules: tuple[str, ...] = (),
+    files: tuple[str, ...] = (),
+) -> Vocabulary:
+    """Return the words of one store, among them those that its files have made."""
     return Vocabulary(
         kinds=tuple(world.devices.values()),
         groups=world.groups,
         modes=tuple(world.modes),
-        **more,
+        incidents=incidents,
+        presets=presets,
+        rules=rules,
+        files=files,
     )
 
 
