@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -46,13 +47,38 @@ def parser(command: str = "") -> argparse.ArgumentParser:
     return top
 
 
+class _Nowhere(io.TextIOBase):
+    """Stands for a stream that was closed before the start, `>&-`."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
+def _speak_anywhere() -> None:
+    """Write what a terminal lacks as `\\xe9`, and nothing where a stream was closed."""
+    sys.stdout = sys.stdout or _Nowhere()
+    sys.stderr = sys.stderr or _Nowhere()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _speak_json() -> None:
+    """Write UTF-8 in every locale, as JSON is."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0 done, 1 the answer is no, 2 wrong usage."""
     given = sys.argv[1:] if arguments is None else list(arguments)
+    _speak_anywhere()
     try:
         chosen = parser(given[0] if given else "").parse_args(given)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else USAGE
+    part = getattr(chosen, "part", "")
+    if getattr(chosen, "json", False) or part == "export" or chosen.command == "schema":
+        _speak_json()
     try:
         code = chosen.act(chosen)
         sys.stdout.flush()
