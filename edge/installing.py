@@ -39,8 +39,9 @@ def compose(folder: Path, parts: Mapping[str, Path], to: Path) -> None:
         if name.partition("/")[0] not in parts:
             _copy(folder / name, to / name)
     for part, source in parts.items():
-        for file in _rule_files(source):
-            _copy(file, to / part / file.name)
+        for file in sorted(source.glob("*.yaml")):
+            if not file.name.startswith("."):
+                _copy(file, to / part / file.name)
 
 
 def differing(folder: Path, candidate: Path) -> list[str]:

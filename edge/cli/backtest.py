@@ -127,7 +127,8 @@ def _new(folder: Path, rules: Path) -> Configuration:
     try:
         return with_rules_of(folder, rules)
     except FileNotFoundError as error:
-        raise WrongUsage(str(error)) from None
+        where = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        raise WrongUsage(where) from None
     except ConfigurationRefused as refused:
         words.show_problems(refused.problems)
         raise Failed(f"{rules}: {words.counted(len(refused.problems.errors), 'problem')}") from None

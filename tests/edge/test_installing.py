@@ -125,3 +125,14 @@ def test_modes_are_those_of_the_folder_before(tmp_path: Path) -> None:
     installing.install(store, candidate, ["rules"])
     assert (store / "rules").stat().st_mode & 0o777 == 0o750
     assert (store / "rules" / "c.yaml").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_rule_file_that_cant_be_read_is_not_left_out(tmp_path: Path) -> None:
+    store = folder(tmp_path / "store", rules={"a.yaml": "1"})
+    new = folder(tmp_path / "new", rules={"a.yaml": "2", ".#a.yaml": "an editor's"})
+    installing.compose(store, installing.parts_of(new), tmp_path / "made")
+    assert contents(tmp_path / "made" / "rules") == {"a.yaml": "2"}
+
+    (new / "rules" / "theft.yaml").symlink_to("/nowhere/theft.yaml")
+    with pytest.raises(FileNotFoundError, match="theft"):
+        installing.compose(store, installing.parts_of(new), tmp_path / "again")
