@@ -51,7 +51,8 @@ class Open:
 
     source = "site.open"
     reads = frozenset({("site", "open")})
-    counts: Mapping[tuple[str, str], float] = MappingProxyType({})
+    counts: Mapping[tuple[str, ...], float] = MappingProxyType({})
+    variables: Mapping[str, str | float | bool] = MappingProxyType({})
 
     def evaluate(self, view: StateView, event: Event | None) -> Answer:
         value = view.state("site", "open")

@@ -7,17 +7,21 @@ from typing import Any, cast
 
 from drivers.event import Event
 from rules.model import Answer, Condition, StateView
+from rules.tallies import NO_FIELDS
 
 
 def ask(condition: Condition, view: StateView, event: Event) -> tuple[Answer, Mapping[str, Any]]:
     """Return the answer, and all that was read for it in the order of reading.
 
     A state is noted as `door_front.contact`, a field as `event.direction`, a call as
-    `since('tills', 'pos.sale')` with its value per device. What a short circuit left out is not.
+    `since('till_1', 'pos.sale', cashier='7')` with its value per device. What a short circuit left
+    out is not. The condition's variables follow, as `var('walk')`.
     """
     read: dict[str, Any] = {}
     heard = cast("Event", _Heard(event, read)) if _asks_event(condition) else event
-    return condition.evaluate(_Asked(view, read), heard), read
+    answer = condition.evaluate(_Asked(view, read), heard)
+    read.update((f"var({name!r})", value) for name, value in condition.variables.items())
+    return answer, read
 
 
 def _asks_event(condition: Condition) -> bool:
@@ -36,18 +40,27 @@ class _Asked:
         value = self._read[f"{device}.{state}"] = self._view.state(device, state)
         return value
 
-    def since(self, device: str, kind: str) -> float | None:
-        value = self._read[f"since({device!r}, {kind!r})"] = self._view.since(device, kind)
+    def since(self, device: str, kind: str, fields: Mapping[str, Any] = NO_FIELDS) -> float | None:
+        value = self._view.since(device, kind, fields)
+        self._read[f"since({device!r}, {kind!r}{_with(fields)})"] = value
         return value
 
     def held(self, device: str, state: str) -> float | None:
         value = self._read[f"held({device!r}, {state!r})"] = self._view.held(device, state)
         return value
 
-    def count(self, device: str, kind: str, within: float) -> int:
-        value = self._view.count(device, kind, within)
-        self._read[f"count({device!r}, {kind!r}, '{within:g}s')"] = value
+    def count(
+        self, device: str, kind: str, within: float, fields: Mapping[str, Any] = NO_FIELDS
+    ) -> int:
+        value = self._view.count(device, kind, within, fields)
+        self._read[f"count({device!r}, {kind!r}, '{within:g}s'{_with(fields)})"] = value
         return value
+
+
+def _with(fields: Mapping[str, Any]) -> str:
+    words: Mapping[Any, str] = {True: "yes", False: "no"}
+    shown = {n: words[v] if isinstance(v, bool) else v for n, v in fields.items()}
+    return "".join(f", {name}={value!r}" for name, value in shown.items())
 
 
 class _Fields(dict[str, Any]):

@@ -66,7 +66,7 @@ class Interest:
         if condition is None:
             return
         self.states |= {pair for pair in condition.reads if pair[0] != "event"}
-        self.signals |= set(condition.counts)
+        self.signals |= {(device, signal) for device, signal, *_ in condition.counts}
         self.devices |= {device for device, _state in self.states if device != SITE}
         self.kinds |= {a or b for a, b in _QUOTED.findall(condition.source)}
 

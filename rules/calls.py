@@ -5,13 +5,15 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 
-from rules.convert import duration, duration_hint
+from rules.call_fields import KIND, fitting, literal
+from rules.convert import Context, duration, duration_hint
 from rules.functions import FUNCTIONS, Part
-from rules.model import DeviceWords, FieldWords, World
-from rules.problems import did_you_mean, nearest_or_all
-from rules.terms import Kind, Term, Wrong
-
-_KIND: dict[str, Kind] = {"str": "word", "int": "number", "float": "number", "bool": "yesno"}
+from rules.load_vars import constant
+from rules.model import Constant, DeviceWords, FieldWords, World
+from rules.problems import Problems, did_you_mean, nearest_or_all
+from rules.tallies import Tallied
+from rules.terms import Term, Wrong
+from rules.words import fields_of_any
 
 
 class Calls:
@@ -24,10 +26,13 @@ class Calls:
         *,
         event_only: bool,
         steady: bool,
+        context: Context | None = None,
     ) -> None:
         self.world = world
+        self.context = context or Context(problems=Problems())
         self.reads: set[tuple[str, str]] = set()
-        self.counts: dict[tuple[str, str], float] = {}
+        self.counts: dict[Tallied, float] = {}
+        self.variables: dict[str, Constant] = {}
         self._event_fields = event_fields
         self._event_only, self._steady = event_only, steady
 
@@ -73,7 +78,7 @@ class Calls:
             code = self.runtime(reader, _name("event"), ast.Constant(value=name))
         if isinstance(words, tuple):
             return Term(kind="word", code=code, shown=shown, values=words)
-        return Term(kind=_KIND[words], code=code, shown=shown)
+        return Term(kind=KIND[words], code=code, shown=shown)
 
     def call(self, node: ast.Call) -> Term:
         """Return a call of the table.
@@ -85,8 +90,11 @@ class Calls:
         if name not in FUNCTIONS:
             raise Wrong(node, f"unknown function {name!r}", nearest_or_all(name, FUNCTIONS))
         function = FUNCTIONS[name]
-        if node.keywords or len(node.args) != len(function.parts):
+        named = all(each.arg and "signal" in function.parts for each in node.keywords)
+        if not named or len(node.args) != len(function.parts):
             raise Wrong(node, f"{name}() takes other arguments", f"write {function.shown}")
+        if name == "var":
+            return self._variable(node.args[0])
         shown = ast.unparse(node)
         if name == "duration":
             seconds = self._duration(node.args[0])
@@ -98,11 +106,34 @@ class Calls:
             raise Wrong(node, f"{name}() changes with time alone and can't stand here", hint)
         return Term(
             kind="number",
-            code=self._code(name, function.parts, node.args),
+            code=self._code(node, name, function.parts),
             shown=shown,
         )
 
-    def _code(self, name: str, parts: tuple[Part, ...], args: list[ast.expr]) -> ast.expr:
+    def _variable(self, node: ast.expr) -> Term:
+        """Return the value of a variable of the rule file, as if it were written out."""
+        name, context = _word(node, "a variable"), self.context
+        refused = name in context.refused
+        if name not in context.types and not refused:
+            if name in context.variables:
+                hint = f"declare it in this file: vars: {{{name}: {{type: duration}}}}"
+                raise Wrong(node, f"the type of the variable {name!r} is not known", hint)
+            hint = nearest_or_all(name, context.types)
+            raise Wrong(node, f"unknown variable {name!r}", hint)
+        value = None if refused else constant(name, context)
+        if value is None:
+            raise Wrong(node, "")  # said where its value is written
+        self.variables[name] = value
+        return Term(
+            kind=KIND[type(value).__name__],
+            code=ast.Constant(value=value),
+            shown=f"var({name!r})",
+            constant=value,
+            varies=True,
+        )
+
+    def _code(self, node: ast.Call, name: str, parts: tuple[Part, ...]) -> ast.expr:
+        args = node.args
         members, who = self._devices(args[0], one=parts[0] == "device", nobody=name == "count")
         what = _word(args[1], f"a {parts[1]}")
         if parts[1] == "state":
@@ -113,13 +144,41 @@ class Calls:
             for device in members:
                 self._has(args[1], device, what, device.says, "signal")
         given = [_name("view"), who, ast.Constant(value=what)]
+        within = 0.0
         if parts[-1] == "duration":
             within = self._duration(args[2])
-            for device in members:
-                pair = (device.id, what)
-                self.counts[pair] = max(within, self.counts.get(pair, 0.0))
             given.append(ast.Constant(value=within))
+        fields = sorted(node.keywords, key=lambda field: str(field.arg))
+        if fields:
+            values = [self._field(field, what, members) for field in fields]
+            keys: list[ast.expr | None] = [ast.Constant(value=field.arg) for field in fields]
+            given.append(ast.Dict(keys=keys, values=values))
+        for device in members if fields or name == "count" else ():
+            key = (device.id, what, *(str(field.arg) for field in fields))
+            self.counts[key] = max(within, self.counts.get(key, 0.0))
         return self.runtime(name, *given)
+
+    def _field(self, field: ast.keyword, signal: str, members: list[DeviceWords]) -> ast.expr:
+        """Return the code of the value that a field of `signal` must have."""
+        name, known = str(field.arg), fields_of_any(device.says[signal] for device in members)
+        if members and name not in known:
+            hint = did_you_mean(name, known) or f"it has: {', '.join(sorted(known))}"
+            raise Wrong(field, f"{signal} has no field {name!r}", hint)
+        if name == "test":
+            hint = "leave it out: what is said in a test never counts"
+            raise Wrong(field, "test can't be asked for here", hint)
+        node = field.value
+        match node:
+            case ast.Attribute(value=ast.Name(id="event"), attr=attribute):
+                term = self.event_field(node, attribute)
+            case ast.Call(func=ast.Name(id="var" | "duration")):
+                term = self.call(node)
+            case _ if (written := literal(node)) is not None:
+                term = written
+            case _:
+                hint = f"write {name}='…', or {name}=event.{name}"
+                raise Wrong(node, "a word, a number or event.<field> is wanted here", hint)
+        return fitting(f"{name} of {signal}", known[name], term, node) if members else term.code
 
     def _devices(
         self, node: ast.expr, *, one: bool, nobody: bool
@@ -165,9 +224,11 @@ class Calls:
 
     def _duration(self, node: ast.expr) -> float:
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "duration":
-            constant = self.call(node).constant
-            assert isinstance(constant, float)  # noqa: S101 - duration() is always written out
-            return constant
+            written = self.call(node).constant
+            assert isinstance(written, float)  # noqa: S101 - duration() is always written out
+            return written
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "var":
+            return self._length(node)
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str | int | float):
             raise Wrong(node, "a duration is wanted", "write it like '30s'")
         text = str(node.value)
@@ -177,6 +238,16 @@ class Calls:
         if seconds == 0:
             raise Wrong(node, "a window of no length")
         return seconds
+
+    def _length(self, node: ast.Call) -> float:
+        """Return the seconds of a variable."""
+        term = self.call(node)
+        kind = self.context.types[_word(node.args[0], "a variable")]
+        if kind != "duration" or not isinstance(term.constant, float):
+            raise Wrong(node, f"{term.shown} is a {kind}, not a duration")
+        if term.constant == 0:
+            raise Wrong(node, "a window of no length")
+        return term.constant
 
 
 def _word(node: ast.expr, what: str) -> str:

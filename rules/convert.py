@@ -53,6 +53,8 @@ class Context:
     problems: Problems
     variables: Mapping[str, ys.Node] = field(default_factory=dict)
     """`vars:` of the site, over those declared in the rule file."""
+    types: Mapping[str, str] = field(default_factory=dict)
+    """The types of those that the rule file declares; conditions read only them."""
     refused: frozenset[str] = frozenset()
     """Variables whose value is wrong, which was said where it is written."""
     secret: Callable[[str], str | None] = lambda _name: None

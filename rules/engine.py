@@ -19,6 +19,7 @@ from rules.firing import RuleRun
 from rules.model import Decision, Ended, Rule, World
 from rules.rule_leases import restored_leases
 from rules.states import OVERTAKEN, Change, States
+from rules.tallies import Tallied
 from rules.trace import Why
 from rules.trigger_facts import Cell, Context, Machine
 from rules.triggers import facts_of
@@ -319,9 +320,9 @@ def _active(rules: Iterable[Rule]) -> list[Rule]:
     return [rule for rule in rules if rule.enabled != "no" and not rule.inactive]
 
 
-def _counts(rules: Iterable[Rule]) -> dict[tuple[str, str], float]:
+def _counts(rules: Iterable[Rule]) -> dict[Tallied, float]:
     """Return the signals that any condition counts, with the longest window."""
-    found: dict[tuple[str, str], float] = {}
+    found: dict[Tallied, float] = {}
     for rule in rules:
         whiles = [f.holding for t in (*rule.when, *rule.until) for f, _ in facts_of(t)]
         for condition in (rule.condition, *whiles):

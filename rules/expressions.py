@@ -11,11 +11,14 @@ from typing import Any
 
 from drivers.event import Event
 from rules import yaml_source as ys
+from rules.convert import Context
 from rules.functions import RUNTIME, Unknown
-from rules.model import Answer, FieldWords, StateView, World
+from rules.model import Answer, Constant, FieldWords, StateView, World
 from rules.problems import Mark, Problems
+from rules.tallies import Tallied
 from rules.translate import Translation
 
+NO_VARIABLES: Mapping[str, Constant] = MappingProxyType({})
 LONGEST = 1000
 """Characters of one expression."""
 
@@ -28,7 +31,7 @@ class Compiled:
     `mark` is where it stands; `exact` says that `source` stands there character for character.
     """
 
-    __slots__ = ("_run", "counts", "exact", "mark", "reads", "source")
+    __slots__ = ("_run", "counts", "exact", "mark", "reads", "source", "variables")
 
     def __init__(
         self, source: str, run: _Run, translation: Translation, *, mark: Mark, exact: bool
@@ -36,7 +39,8 @@ class Compiled:
         self.source = source
         self.mark, self.exact = mark, exact
         self.reads = frozenset(translation.reads)
-        self.counts: Mapping[tuple[str, str], float] = MappingProxyType(dict(translation.counts))
+        self.counts: Mapping[Tallied, float] = MappingProxyType(dict(translation.counts))
+        self.variables: Mapping[str, Constant] = translation.variables or NO_VARIABLES
         self._run = run
 
     def evaluate(self, view: StateView, event: Event | None) -> Answer:
@@ -58,12 +62,14 @@ def compile_condition(
     problems: Problems,
     event_only: bool = False,
     steady: bool = False,
+    context: Context | None = None,
 ) -> Compiled | None:
     """Return the expression in `node` as code, or None after saying what is wrong with it.
 
     `event_fields` are the fields of the completing event, `device` and `signal` among them;
     None where there is no event. `event_only` is the law for life_safety: nothing but event.*
-    may be read. `steady` refuses what changes by the passing of time alone (`while:`).
+    may be read. `steady` refuses what changes by the passing of time alone (`while:`). `context`
+    knows the variables that `var()` may name.
     """
     if not isinstance(node, ys.Scalar) or node.tag or node.null:
         what = f"a {node.tag}" if node.tag else ys.describe(node)
@@ -75,10 +81,10 @@ def compile_condition(
     if tree is None:
         return None
     translation = Translation(
-        world, event_fields=event_fields, event_only=event_only, steady=steady
+        world, event_fields=event_fields, event_only=event_only, steady=steady, context=context
     )
     code = translation.condition(tree)
-    for wrong in translation.wrong:
+    for wrong in (each for each in translation.wrong if each.message):
         problems.error(place.of(wrong.at), wrong.message, wrong.hint)
     if code is None or translation.wrong:
         return None
@@ -127,6 +133,7 @@ def _parse(source: str, place: _Place, problems: Problems) -> ast.expr | None:
 
 
 _TYPING_HABITS = (
+    (re.compile(r"!var\b"), "write var('name')"),
     (re.compile(r"&&|\|\|"), "write `and`, `or`"),
     (re.compile(r"!(?!=)"), "write `not`"),
     (re.compile(r"(?<![=!<>:])=(?!=)"), "write == to compare"),

@@ -63,7 +63,8 @@ def made(
         _pass_on(wrong, scope.problems, "")
         return None
     said = Problems()
-    inner = dataclasses.replace(scope, context=dataclasses.replace(scope.context, problems=said))
+    within = dataclasses.replace(context_of(template), problems=said)
+    inner = dataclasses.replace(scope, context=within)
     if not inactive(expanded, inner):
         _pass_on(wrong, scope.problems, "")
         if wrong.errors:

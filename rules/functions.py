@@ -10,6 +10,7 @@ from typing import Any, Literal
 from drivers.event import Event
 from drivers.signals import UNKNOWN
 from rules.model import StateView
+from rules.tallies import NO_FIELDS
 
 
 class Unknown(Exception):
@@ -59,13 +60,18 @@ def signal_of(event: Event | None) -> str:
     return event.kind
 
 
-def since(view: StateView, devices: tuple[str, ...], kind: str) -> float:
-    """Return the seconds since any of `devices` last said `kind`.
+def since(
+    view: StateView,
+    devices: tuple[str, ...],
+    kind: str,
+    fields: Mapping[str, Any] = NO_FIELDS,
+) -> float:
+    """Return the seconds since any of `devices` last said `kind`, with these fields.
 
     Raises:
         Unknown: none of them ever did.
     """
-    ages = [age for device in devices if (age := view.since(device, kind)) is not None]
+    ages = [age for device in devices if (age := view.since(device, kind, fields)) is not None]
     if not ages:
         raise Unknown
     return min(ages)
@@ -83,12 +89,18 @@ def held(view: StateView, devices: tuple[str, ...], state: str) -> float:
     return found
 
 
-def count(view: StateView, devices: tuple[str, ...], kind: str, within: float) -> int:
-    """Return how often `devices` together said `kind` in the last `within` seconds."""
-    return sum(view.count(device, kind, within) for device in devices)
+def count(
+    view: StateView,
+    devices: tuple[str, ...],
+    kind: str,
+    within: float,
+    fields: Mapping[str, Any] = NO_FIELDS,
+) -> int:
+    """Return how often `devices` together said `kind`, with `fields`, in `within` seconds."""
+    return sum(view.count(device, kind, within, fields) for device in devices)
 
 
-Part = Literal["device", "devices", "signal", "state", "duration"]
+Part = Literal["device", "devices", "signal", "state", "duration", "variable"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +120,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
             parts=("devices", "signal", "duration"), shown="count('device', 'signal', '5m')"
         ),
         "duration": Function(parts=("duration",), shown="duration('30s')"),
+        "var": Function(parts=("variable",), shown="var('name')"),
     }
 )
 

@@ -43,7 +43,9 @@ def fires(rule: Rule, ground: Ground, world: World) -> bool:
     if rule.condition is None:
         return True
     logic = Logic(world, event_fields(rule, world))
-    found = logic.outcomes(logic.read(rule.condition.source), ground.given)
+    found = logic.outcomes(
+        logic.read(rule.condition.source, rule.condition.variables), ground.given
+    )
     return found is None or bool(found & accepted(rule))
 
 
@@ -64,7 +66,7 @@ class _Asked:
     ) -> None:
         self._condition, self._problems = condition, problems
         self._logic = Logic(world, event)
-        self._whole = self._logic.read(condition.source)
+        self._whole = self._logic.read(condition.source, condition.variables)
 
     def say(self, asked: Sequence[tuple[Fact, Given]], key: str) -> bool:
         """Return whether it is always the same when it is asked at these facts, after saying so."""

@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from drivers.signals import UNKNOWN
 from rules.convert import duration
+from rules.expressions import NO_VARIABLES
 from rules.functions import Unknown
-from rules.model import Answer, FieldWords, World
+from rules.model import Answer, Constant, FieldWords, World
 
 MOST = 4096
 """Combinations of values that are tried; of a condition that has more nothing is said."""
@@ -160,11 +161,15 @@ class Logic:
         self.world, self.event = world, event
         self.atoms: dict[str, Atom] = {}
 
-    def read(self, source: str | None) -> Part:
-        """Return a condition that was compiled without a mistake; None is always so."""
+    def read(self, source: str | None, variables: Mapping[str, Constant] = NO_VARIABLES) -> Part:
+        """Return a condition that was compiled without a mistake; None is always so.
+
+        Words and numbers of `variables` stand in their places; a yes or no may be either.
+        """
         if source is None:
             return Part(at=ast.Constant(value="yes"), test=lambda _values: True)
         tree = ast.parse(f"({source})", mode="eval").body
+        tree = _Folded(variables).visit(tree)
         return _Reader(self, _asked(tree)).part(tree)
 
     def answers(self, parts: tuple[Part, ...], given: Given) -> set[tuple[Answer, ...]] | None:
@@ -195,6 +200,23 @@ def _asked(tree: ast.expr) -> frozenset[str]:
             if any(isinstance(w, ast.Constant) and w.value == UNKNOWN for w in words):
                 found |= {ast.unparse(side) for side in sides}
     return frozenset(found)
+
+
+class _Folded(ast.NodeTransformer):
+    """Puts the words and numbers of variables in their places."""
+
+    def __init__(self, variables: Mapping[str, Constant]) -> None:
+        self._variables = variables
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        match node:
+            case ast.Call(func=ast.Name(id="var"), args=[ast.Constant(value=str(name))]):
+                value = ast.Constant(value=self._variables[name])
+                if not isinstance(value.value, bool):
+                    return ast.copy_location(value, node)
+                node.args.append(value)  # another value is another thing
+        return node
 
 
 class _Reader:
@@ -244,7 +266,7 @@ class _Reader:
         self, whole: ast.Compare, left: ast.expr, how: ast.cmpop, right: ast.expr
     ) -> Part:
         if isinstance(how, ast.In | ast.NotIn):
-            if not isinstance(right, ast.List | ast.Tuple | ast.Set):
+            if not isinstance(right, ast.List | ast.Tuple | ast.Set) or _constant(left) is not None:
                 return self._opaque(whole, ast.Compare(left, [how], [right]))
             atom, items = self._atom(left), {_constant(item) for item in right.elts}
             atom.constants |= items
@@ -253,6 +275,8 @@ class _Reader:
         one, other = _constant(left), _constant(right)
         if one is None and other is None:
             return self._of_two(whole, left, how, right)
+        if one is not None and other is not None:
+            return self._opaque(whole, ast.Compare(left, [how], [right]))
         if one is not None:
             left, how, other = right, _MIRRORED.get(type(how), type(how))(), one
         atom, test, constant = self._atom(left), _ORDER[type(how)], other
@@ -303,6 +327,8 @@ class _Reader:
             case ast.Attribute(value=ast.Name(id=device), attr=name):
                 values = self._logic.world.devices[device].states[name] or None
                 made = Atom(key=key, kind="state", owner=device, name=name, values=values)
+            case ast.Call(func=ast.Name(id="var")):
+                made = Atom(key=key, kind="flag")
             case ast.Call(func=ast.Name(id=function)):
                 made = self._called(node, function)
             case _:
@@ -315,11 +341,14 @@ class _Reader:
         devices = self._logic.world.groups.get(str(name), (str(name),))
         shown = [str(name) if isinstance(name, str) else ast.unparse(first)]
         shown += [ast.unparse(each) for each in node.args[1:]]
+        fields = sorted(node.keywords, key=lambda each: str(each.arg))
+        shown += [f"{each.arg}={ast.unparse(each.value)}" for each in fields]
         return Atom(
             key=f"{function}({', '.join(shown)})",
             kind="number",
             owner=function,
-            name=str(_constant(node.args[1])),
+            # What was just said may have other fields: then nothing is certain of it.
+            name="" if fields else str(_constant(node.args[1])),
             devices=devices if isinstance(name, str) else (SPEAKER,),
             whole=function == "count",
         )

@@ -172,7 +172,8 @@ def _answers(one: Rule, other: Rule, given: Given, world: World) -> set[tuple[An
     event = fields_of_any([event_fields(one, world), event_fields(other, world)])
     logic = Logic(world, event)
     parts = tuple(
-        logic.read(rule.condition.source if rule.condition else None) for rule in (one, other)
+        logic.read(c.source, c.variables) if (c := rule.condition) else logic.read(None)
+        for rule in (one, other)
     )
     return logic.answers(parts, given)
 

@@ -270,4 +270,5 @@ def _while(node: ys.Mapping, scope: Scope, members: tuple[str, ...]) -> Compiled
         problems=scope.problems,
         event_only=scope.life_safety,
         steady=True,
+        context=scope.context,
     )

@@ -15,6 +15,7 @@ from rules.expressions import Compiled, compile_condition
 from rules.load_actions import actions, endless, holds, say_endless
 from rules.load_scope import Scope
 from rules.load_triggers import triggers
+from rules.load_vars import used
 from rules.model import (
     Absence,
     Action,
@@ -164,6 +165,7 @@ def _condition(node: ys.Mapping, scope: Scope, completing: list[Fact]) -> Compil
         event_fields=_event_fields(completing, scope),
         problems=scope.problems,
         event_only=scope.life_safety,
+        context=scope.context,
     )
 
 
@@ -264,14 +266,12 @@ def _hash(node: ys.Mapping, scope: Scope) -> str:
 
 
 def _written(node: ys.Node, scope: Scope) -> Iterator[str]:
-    if isinstance(node, ys.Scalar) and node.tag == "!var":
-        name = node.text
-        given = scope.context.variables.get(name)
-        yield f"!var {name}"
-        if isinstance(given, ys.Scalar) and given.tag != "!var":
-            yield given.text
-    elif isinstance(node, ys.Scalar):
-        yield f"{node.tag} {node.text!r}"
+    if isinstance(node, ys.Scalar):
+        yield f"!var {node.text}" if node.tag == "!var" else f"{node.tag} {node.text!r}"
+        for name in used(node):
+            given = scope.context.variables.get(name)
+            if isinstance(given, ys.Scalar) and given.tag != "!var":
+                yield given.text
     elif isinstance(node, ys.Sequence):
         yield "["
         for item in node.items:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from drivers.settings import Seconds
 from rules import yaml_source as ys
 from rules.convert import WRONG, Context, convert
 from rules.load_scope import Scope
-from rules.model import World
+from rules.model import Constant, World
+from rules.problems import Problems
 
 TYPES: Mapping[str, Any] = {
     "duration": Seconds,
@@ -20,6 +22,7 @@ TYPES: Mapping[str, Any] = {
     "bool": bool,
 }
 KEYS = ("type", "default", "min", "max", "description")
+_ASKED = re.compile(r"\bvar[\s(]+(['\"])([^'\"]*)\1")
 
 
 def variables(
@@ -35,6 +38,7 @@ def variables(
     scope = Scope(world=world, context=dataclasses.replace(context, variables={}))
     declared = scope.mapping(node)
     values: dict[str, ys.Node] = {}
+    kinds: dict[str, str] = {}
     refused: set[str] = set()
     for name, item in (declared.items if declared else {}).items():
         before = len(scope.problems.errors)
@@ -43,9 +47,12 @@ def variables(
             refused.add(name)
         else:
             values[name] = value
+            assert isinstance(item, ys.Mapping)  # noqa: S101 - _value said no problem
+            kinds[name] = scope.word(item.items["type"]) or ""
     return dataclasses.replace(
         context,
         variables={**given, **values},
+        types=kinds,
         refused=context.refused | refused,
     )
 
@@ -94,10 +101,22 @@ def fits(
             scope.problems.error(node.mark, message, f"declared in {declared}")
 
 
+def constant(name: str, context: Context) -> Constant | None:
+    """Return the value of a variable that has a type; a duration in seconds."""
+    silent = dataclasses.replace(context, problems=Problems())
+    value = convert(context.variables[name], TYPES[context.types[name]], silent)
+    return None if value is WRONG else cast("Constant", value)
+
+
+def in_condition(text: str) -> list[str]:
+    """Return the name in each `var('…')` of a condition, or of what may be one."""
+    return [name for _quote, name in _ASKED.findall(text)]
+
+
 def used(node: ys.Node) -> Iterator[str]:
-    """Return the name in each `!var` below a node."""
-    if isinstance(node, ys.Scalar) and node.tag == "!var":
-        yield node.text
+    """Return the name in each `!var` and `var('…')` below a node."""
+    if isinstance(node, ys.Scalar):
+        yield from [node.text] if node.tag == "!var" else in_condition(node.text)
     elif isinstance(node, ys.Sequence):
         for item in node.items:
             yield from used(item)

@@ -12,6 +12,7 @@ from drivers.priorities import Priority
 from rules.calendar import Calendar
 from rules.modes import BUILT_IN
 from rules.problems import Mark
+from rules.tallies import NO_FIELDS, Tallied
 from rules.trace import NOTHING, Miss, Why
 
 # --- what the rules may speak of -----------------------------------------------------------
@@ -82,13 +83,18 @@ class Condition(Protocol):
     source: str
     reads: frozenset[tuple[str, str]]
     """(device, state) pairs it may read; device `event` for event fields."""
-    counts: Mapping[tuple[str, str], float]
-    """(device, signal) to the longest window in seconds in which `count()` asks for it."""
+    counts: Mapping[Tallied, float]
+    """(device, signal) to the longest window in seconds in which `count()` asks for it. Where
+    `count` and `since` tell it apart by fields these follow; 0 is the window of `since`."""
+    variables: Mapping[str, Constant]
+    """The variables that stand in it."""
 
     def evaluate(self, view: StateView, event: Event | None) -> Answer: ...
 
 
 Answer = Literal["yes", "no", "unknown"]
+Constant = str | float | bool
+"""A variable's value in a condition; a duration in seconds."""
 
 
 class StateView(Protocol):
@@ -98,16 +104,21 @@ class StateView(Protocol):
         """Return the value now; `unknown` until proven."""
         ...
 
-    def since(self, device: str, kind: str) -> float | None:
-        """Return the seconds since the device last said `kind`; None if it never did."""
+    def since(self, device: str, kind: str, fields: Mapping[str, Any] = NO_FIELDS) -> float | None:
+        """Return the seconds since the device last said `kind`; None if it never did.
+
+        With `fields`, in order of their names, what was said with other values is left out.
+        """
         ...
 
     def held(self, device: str, state: str) -> float | None:
         """Return for how many seconds the state has its value; None while it is unknown."""
         ...
 
-    def count(self, device: str, kind: str, within: float) -> int:
-        """Return how often the device said `kind` in the last `within` seconds."""
+    def count(
+        self, device: str, kind: str, within: float, fields: Mapping[str, Any] = NO_FIELDS
+    ) -> int:
+        """Return how often the device said `kind`, with `fields`, in the last `within` seconds."""
         ...
 
 

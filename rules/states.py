@@ -12,6 +12,7 @@ from drivers.event import SITE, Event
 from drivers.signals import UNKNOWN
 from rules import ticks
 from rules.event_json import Events
+from rules.tallies import NO_FIELDS, Tallied, Tally
 
 LINK = "link"
 LONG_AGO = -1e15
@@ -23,8 +24,6 @@ PAST_KEPT = 32
 """Latest changes of one state, and latest times of one signal, that are remembered for it."""
 DOWN_SPANS = 8
 """Latest times without link that are remembered of a device."""
-SAID_AT_MOST = 10_000
-"""Latest ticks that are remembered of one signal of one device, where a condition counts it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,21 +146,28 @@ class _Link:
 class States:
     """The states of all devices.
 
-    `counts` are the (device, signal) pairs whose times are kept, and for how many seconds.
+    `counts` are the signals whose times are kept, and for how many seconds; beside device and
+    signal the fields by whose values they are told apart.
     """
 
-    def __init__(self, counts: Mapping[tuple[str, str], float] | None = None) -> None:
+    def __init__(self, counts: Mapping[Tallied, float] | None = None) -> None:
         self._levels: dict[tuple[str, str], _Level] = {}
         self._of_device: dict[str, list[str]] = {}
         self._links: dict[str, _Link] = {}
         self._said: dict[tuple[str, str], list[float]] = {}
-        self._counts = dict(counts or {})
-        self._times: dict[tuple[str, str], list[float]] = {}
+        self._tallies: dict[Tallied, Tally] = {}
+        self._asked: dict[tuple[str, str], list[Tally]] = {}
+        self.count(counts or {})
 
-    def count(self, counts: Mapping[tuple[str, str], float]) -> None:
-        """Keep the times of these (device, signal) pairs from now on, and no others'."""
-        self._counts = dict(counts)
-        self._times = {key: times for key, times in self._times.items() if key in counts}
+    def count(self, counts: Mapping[Tallied, float]) -> None:
+        """Keep the times of these signals from now on, and no others'."""
+        old, self._tallies = self._tallies, {}
+        self._asked.clear()
+        for key, window in counts.items():
+            device, kind, *names = key
+            tally = self._tallies[key] = old.get(key) or Tally(tuple(names), 0.0)
+            tally.keeps = window + OVERTAKEN
+            self._asked.setdefault((device, kind), []).append(tally)
 
     def apply(self, event: Event) -> list[Change]:
         """Take what `event` says and return what changed by it.
@@ -206,12 +212,8 @@ class States:
                 del said[: max(old, len(said) - PAST_KEPT)]
         else:
             insort(said, tick)
-        window = self._counts.get(key)
-        if window is not None:
-            times = self._times.setdefault(key, [])
-            insort(times, event.tick)
-            old = bisect_right(times, times[-1] - window)
-            del times[: max(old, len(times) - SAID_AT_MOST)]
+        for tally in self._asked.get(key, ()):
+            tally.take(event)
 
     def _set(self, event: Event, state: str, value: str) -> Change | None:
         key = (event.device, state)
@@ -294,9 +296,10 @@ class States:
         """Return the latest ticks at which the device said `kind`, in order."""
         return self._said.get((device, kind), [])
 
-    def times(self, device: str, kind: str) -> list[float]:
-        """Return the ticks that are kept of this signal, in order."""
-        return self._times.get((device, kind), [])
+    def times(self, device: str, kind: str, fields: Mapping[str, Any] = NO_FIELDS) -> list[float]:
+        """Return the ticks that are kept of this signal with these fields, in order."""
+        tally = self._tallies.get((device, kind, *fields))
+        return tally.ticks(fields) if tally is not None else []
 
     def of(self, device: str) -> dict[str, tuple[str, float]]:
         """Return the states of one device: name to value and since when it is so."""
@@ -322,13 +325,15 @@ class States:
         for (device, kind), heard in self._said.items():
             old = max(bisect_right(heard, since) - 1, 0)
             said.setdefault(device, {})[kind] = heard[old:]
+        kept = [(key, tally.save()) for key, tally in self._tallies.items()]
         return {
             "levels": levels,
             "links": {
                 device: [list(s) for s in link.spans] for device, link in self._links.items()
             },
             "said": said,
-            "times": [[*key, list(heard)] for key, heard in self._times.items()],
+            "times": [[*key, rows[0][1]] for key, rows in kept if rows and len(key) == 2],
+            "apart": [[list(key), rows] for key, rows in kept if rows and len(key) > 2],
         }
 
     def restore(self, saved: Mapping[str, Any], events: Events) -> None:
@@ -344,9 +349,10 @@ class States:
         for device, kinds in saved["said"].items():
             for kind, heard in kinds.items():
                 self._said[device, kind] = list(heard)
-        for device, kind, heard in saved["times"]:
-            if (device, kind) in self._counts:
-                self._times[device, kind] = list(heard)
+        times = [([device, kind], [[[], heard]]) for device, kind, heard in saved["times"]]
+        for key, rows in (*times, *saved.get("apart", ())):
+            if tuple(key) in self._tallies:
+                self._tallies[tuple(key)].restore(rows)
 
 
 @dataclass(slots=True)
@@ -360,8 +366,9 @@ class View:
     def state(self, device: str, state: str) -> str:
         return self.states.level(device, state, self.tick, before=self.before)[0]
 
-    def since(self, device: str, kind: str) -> float | None:
-        said = self.states.said(device, kind)
+    def since(self, device: str, kind: str, fields: Mapping[str, Any] = NO_FIELDS) -> float | None:
+        states = self.states
+        said = states.times(device, kind, fields) if fields else states.said(device, kind)
         heard = self._heard(said)
         return ticks.between(said[heard - 1], self.tick) if heard else None
 
@@ -369,8 +376,10 @@ class View:
         value, since = self.states.level(device, state, self.tick, before=self.before)
         return None if value == UNKNOWN else max(ticks.between(since, self.tick), 0.0)
 
-    def count(self, device: str, kind: str, within: float) -> int:
-        times = self.states.times(device, kind)
+    def count(
+        self, device: str, kind: str, within: float, fields: Mapping[str, Any] = NO_FIELDS
+    ) -> int:
+        times = self.states.times(device, kind, fields)
         return max(self._heard(times) - bisect_right(times, ticks.before(self.tick, within)), 0)
 
     def _heard(self, ticks: list[float]) -> int:

@@ -36,6 +36,13 @@ class Term:
     """Set when it is written out or computed from what is."""
     state: tuple[str, str] | None = None
     """(device, state) when it is a state."""
+    varies: bool = False
+    """A variable is in it: it is constant here, and something else in another store."""
+
+    @property
+    def fixed(self) -> bool:
+        """Whether it is the same in every store."""
+        return self.constant is not None and not self.varies
 
 
 def truth(term: Term, at: ast.AST) -> ast.expr:
@@ -49,7 +56,7 @@ def truth(term: Term, at: ast.AST) -> ast.expr:
     if term.values is not None and set(term.values) == set(YES_NO):
         yes = ast.Constant(value="yes")
         return ast.Compare(left=term.code, ops=[ast.Eq()], comparators=[yes])
-    if term.constant is not None:
+    if term.fixed:
         raise Wrong(at, f"{term.shown} is always the same", "compare a state or a field with it")
     hint = f"compare it: {term.shown} > 1"
     if term.kind == "word":
@@ -68,7 +75,7 @@ def equal(left: Term, right: Term, at: ast.AST) -> None:
     if left.kind == "yesno":
         odd = left if left.constant is None else right
         raise Wrong(at, f"{odd.shown} is yes or no by itself", "write it alone, or `not` before it")
-    if left.constant is not None and right.constant is not None:
+    if left.fixed and right.fixed:
         raise Wrong(at, "a comparison that is always the same", "compare a state or a field")
     for one, other in ((left, right), (right, left)):
         if isinstance(one.constant, str):
@@ -98,7 +105,7 @@ def ordered(left: Term, right: Term, at: ast.AST, before: ast.AST) -> None:
     for term, place in ((left, before), (right, at)):
         if term.kind != "number":
             raise Wrong(place, f"{_named(term)} has no order", "compare numbers, or write ==")
-    if left.constant is not None and right.constant is not None:
+    if left.fixed and right.fixed:
         raise Wrong(at, "a comparison that is always the same", "compare a state or a field")
 
 
@@ -131,4 +138,4 @@ def number(term: Term, at: ast.AST) -> Term:
 
 
 def _named(term: Term) -> str:
-    return term.shown if term.constant is not None else f"{term.shown} ({KINDS[term.kind]})"
+    return term.shown if term.fixed else f"{term.shown} ({KINDS[term.kind]})"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from drivers.event import SITE
 from drivers.signals import UNKNOWN
 from rules.calls import Calls
+from rules.convert import Context
 from rules.model import DeviceWords, FieldWords, World
 from rules.problems import did_you_mean, nearest_or_all
 from rules.terms import Term, Wrong, contains, equal, number, ordered, truth
@@ -60,8 +61,9 @@ class Translation(Calls):
         event_fields: Mapping[str, FieldWords] | None,
         event_only: bool,
         steady: bool,
+        context: Context | None = None,
     ) -> None:
-        super().__init__(world, event_fields, event_only=event_only, steady=steady)
+        super().__init__(world, event_fields, event_only=event_only, steady=steady, context=context)
         self.wrong: list[Wrong] = []
         self._asked_unknown: set[tuple[str, str]] = set()
         self._guarded: list[tuple[tuple[str, str], ast.Call]] = []
@@ -125,7 +127,9 @@ class Translation(Calls):
         term = number(self._value(node.operand), node.operand)
         code = ast.UnaryOp(op=ast.USub(), operand=term.code)
         constant = -term.constant if isinstance(term.constant, int | float) else None
-        return Term(kind="number", code=code, shown=_shown(node), constant=constant)
+        return Term(
+            kind="number", code=code, shown=_shown(node), constant=constant, varies=term.varies
+        )
 
     def _arithmetic(self, node: ast.BinOp) -> Term:
         if type(node.op) not in _ARITHMETIC:
@@ -138,7 +142,8 @@ class Translation(Calls):
         constant = None
         if isinstance(left.constant, int | float) and isinstance(right.constant, int | float):
             constant = _ARITHMETIC[type(node.op)](left.constant, right.constant)
-        return Term(kind="number", code=code, shown=_shown(node), constant=constant)
+        varies = left.varies or right.varies
+        return Term(kind="number", code=code, shown=_shown(node), constant=constant, varies=varies)
 
     def _compare(self, node: ast.Compare) -> Term:
         written = [node.left, *node.comparators]
@@ -219,6 +224,8 @@ class Translation(Calls):
 
     def _bare(self, name: str) -> tuple[str, str]:
         """Return message and hint for a name that stands alone."""
+        if self.context is not None and name in self.context.types:
+            return f"unknown name {name!r}", f"did you mean var('{name}')?"
         if name in self.world.devices:
             states = sorted(self.world.devices[name].states)
             best = "open" if name == SITE else states[0]

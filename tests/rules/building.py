@@ -71,7 +71,8 @@ class Says:
     device: str
     state: str
     value: str
-    counts: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    counts: Mapping[tuple[str, ...], float] = field(default_factory=dict)
+    variables: Mapping[str, str | float | bool] = field(default_factory=dict)
 
     @property
     def source(self) -> str:

@@ -18,6 +18,7 @@ from rules import yaml_source as ys
 from rules.expressions import Compiled, compile_condition
 from rules.model import FieldWords
 from rules.problems import Mark, Problems
+from rules.tallies import NO_FIELDS
 from tests.rules.worlds import SHOP
 
 EVENT_FIELDS: Mapping[str, FieldWords] = {
@@ -40,14 +41,20 @@ class Shop:
     def state(self, device: str, state: str) -> str:
         return self.states.get(f"{device}.{state}", "unknown")
 
-    def since(self, device: str, kind: str) -> float | None:
-        return self.ages.get(f"{device}.{kind}")
+    def since(self, device: str, kind: str, fields: Mapping[str, Any] = NO_FIELDS) -> float | None:
+        return self.ages.get(f"{device}.{kind}{told(fields)}")
 
     def held(self, device: str, state: str) -> float | None:
         return self.ages.get(f"{device}.{state}")
 
-    def count(self, device: str, kind: str, within: float) -> int:
-        return self.counts.get(f"{device}.{kind}.{within:g}", 0)
+    def count(
+        self, device: str, kind: str, within: float, fields: Mapping[str, Any] = NO_FIELDS
+    ) -> int:
+        return self.counts.get(f"{device}.{kind}.{within:g}{told(fields)}", 0)
+
+
+def told(fields: Mapping[str, Any]) -> str:
+    return "".join(f" {name}={value!r}" for name, value in fields.items())
 
 
 def an_event(**fields: Any) -> Event:
@@ -251,7 +258,7 @@ WRONG = [
     ("site.mode is 'night'", "1:1: `is` is not allowed here", "write =="),
     ("site['open']", "1:1: `[…]` is not allowed in a condition", ""),
     ("~event.aisle == 1", "1:1: `~` is not allowed in a condition", ""),
-    ("print('x')", "1:1: unknown function 'print'", "known: count, duration, held, since"),
+    ("print('x')", "1:1: unknown function 'print'", "known: count, duration, held, since, var"),
     ("site.open.upper()", "1:1: unknown function 'site.open.upper'", "known: count"),
     ("since('door_front') > 1", "1:1: since() takes other arguments", "since('device', 'signal')"),
     ("since('door_frnt', 'door.opened') > 1", "1:7: unknown device 'door_frnt'", "door_front?"),

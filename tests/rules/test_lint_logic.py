@@ -6,6 +6,7 @@ import itertools
 import random
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +20,7 @@ from rules.lint_logic import MOST, Given, Logic
 from rules.loader import load_rules
 from rules.model import RuleSet, StateView
 from rules.problems import Problems
+from rules.tallies import NO_FIELDS
 from tests.rules.building import said as event
 from tests.rules.worlds import SHOP
 
@@ -73,7 +75,7 @@ class View(StateView):
     def state(self, device: str, state: str) -> str:
         return self._values[device, state]
 
-    def since(self, device: str, kind: str) -> float | None:
+    def since(self, device: str, kind: str, fields: Mapping[str, Any] = NO_FIELDS) -> float | None:
         if (device, kind) == ("eas_front", "eas.alarm"):
             return 0.0
         ages = [None, 0.0, 29.5, 30.0, 31.0, 1000.0]
@@ -82,7 +84,9 @@ class View(StateView):
     def held(self, device: str, state: str) -> float | None:
         return None
 
-    def count(self, device: str, kind: str, within: float) -> int:
+    def count(
+        self, device: str, kind: str, within: float, fields: Mapping[str, Any] = NO_FIELDS
+    ) -> int:
         least = 1 if device == "eas_front" else 0
         return self._counts.setdefault((device, kind), least + self._chance.randrange(3))
 

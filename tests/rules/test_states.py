@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from rules.event_json import Events
-from rules.states import Change, States
+from rules.states import OVERTAKEN, Change, States
 from tests.rules.building import said
 
 
@@ -77,11 +77,13 @@ def test_a_count_is_half_open_and_only_kept_where_asked_for() -> None:
     assert states.at(10).count("eas_back", "eas.alarm", 10.0) == 0
 
 
-def test_a_count_keeps_only_its_window() -> None:
+def test_a_count_keeps_its_window_for_the_latest_question_that_may_come() -> None:
     states = States({("eas_front", "eas.alarm"): 10.0})
     for tick in range(1000):
         states.apply(said(tick, "eas_front", "eas.alarm"))
-    assert len(states.times("eas_front", "eas.alarm")) == 10
+    assert len(states.times("eas_front", "eas.alarm")) == 10 + OVERTAKEN + 1
+    assert states.at(999).count("eas_front", "eas.alarm", 10.0) == 10
+    assert states.at(999 - OVERTAKEN).count("eas_front", "eas.alarm", 10.0) == 10
 
 
 def test_a_device_never_heard_was_down() -> None:
