@@ -15,6 +15,7 @@ from typing import Any
 
 from drivers.event import Event
 from rules import ticks
+from rules.assignment import Place, latest
 from rules.event_json import Events
 from rules.model import Count, Decision, Fact, Sequence
 from rules.near_misses import NearMisses
@@ -289,8 +290,7 @@ class WindowMachine:
                 and ticks.between(chain[0].order[0], completing.order[0]) >= self.within
             )
             return None if late else chain
-        found = self._assign(key, completing, 0, [])
-        return None if found is None else sorted(found, key=ORDER)
+        return self._together(key, completing)
 
     def chain(self, key: Key, last: Entry, role: int) -> list[Entry] | None:
         """Go back from `last` in `role`, always to the latest one before: the shortest window."""
@@ -304,25 +304,28 @@ class WindowMachine:
         found.reverse()
         return found
 
-    def _assign(
-        self, key: Key, completing: Entry, role: int, taken: list[Entry]
-    ) -> list[Entry] | None:
-        """Give every role from `role` on an entry of its own, none after the completing one.
+    def _together(self, key: Key, completing: Entry) -> list[Entry] | None:
+        """Give every role an entry of its own, none after the completing one.
 
         If it can be done at all it can be done with the completing one in its own role.
         """
-        if role == len(self.steps):
-            return taken
-        for e in reversed(self.kept.entries(key, role)):
-            near = (
-                ticks.between(e.order[0], completing.order[0]) < self.within
-                and e.order <= completing.order
-            )
-            if near and all(e.order != t.order for t in taken):
-                found = self._assign(key, completing, role + 1, [*taken, e])
-                if found is not None:
-                    return found
-        return None
+        options: list[list[Place]] = []
+        entries: dict[Place, Entry] = {}
+        for role in range(len(self.steps)):
+            own: list[Place] = []
+            for e in reversed(self.kept.entries(key, role)):
+                if e.order > completing.order:
+                    continue
+                old = ticks.between(e.order[0], completing.order[0]) >= self.within
+                if old or len(own) == len(self.steps):
+                    break
+                own.append(e.order)
+                entries[e.order] = e
+            if not own:
+                return None
+            options.append(own)
+        found = latest(options)
+        return None if found is None else [entries[place] for place in sorted(found)]
 
     def clear(self) -> None:
         """Forget what waits."""
