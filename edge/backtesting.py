@@ -35,14 +35,16 @@ def compare(
 
     `journal` is a journal, also that of a running daemon, or an export of one. `since` is a time,
     or how long before now; None is from the beginning. All rules are played; with `only`
-    one of them is counted. With `shadow`, new rules in shadow are counted as what they would do.
+    one of them is counted. With `shadow`, new rules in shadow are counted as what they would do,
+    on both sides where they are in shadow already.
 
     Raises:
         JournalError: the journal can't be opened or read.
         OSError: the export can't be read.
     """
     begin = datetime.now(UTC) - since if isinstance(since, timedelta) else since
-    before, after = _side(now), _side(new, shadow=shadow)
+    silent = _in_shadow(new) if shadow else frozenset()
+    before, after = _side(now, silent & _in_shadow(now)), _side(new, silent)
     interest = backtest.interest(before, after)
     devices = frozenset({*before.world.devices, *after.world.devices})
     with history.opened(
@@ -54,7 +56,11 @@ def compare(
         )
 
 
-def _side(configuration: Configuration, *, shadow: bool = False) -> Side:
+def _in_shadow(configuration: Configuration) -> frozenset[str]:
+    return frozenset(r.id for r in configuration.rules.rules if r.enabled == "shadow")
+
+
+def _side(configuration: Configuration, shadow: frozenset[str]) -> Side:
     limits = {
         device: OutputLimits(
             at_a_time=getattr(one.driver, "max_on", None),

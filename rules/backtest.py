@@ -99,7 +99,9 @@ def _by_id(rules: Iterable[Rule]) -> dict[str, Rule]:
 def _active(side: Side) -> frozenset[str]:
     """Return the rules whose firings are counted."""
     return frozenset(
-        name for name, r in _by_id(side.rules).items() if side.shadow or r.enabled != "shadow"
+        name
+        for name, r in _by_id(side.rules).items()
+        if r.enabled != "shadow" or name in side.shadow
     )
 
 

@@ -48,8 +48,8 @@ class Side:
     world: World
     moments: tuple[Moment, ...] = ()
     limits: Mapping[str, OutputLimits] = field(default_factory=dict)
-    shadow: bool = False
-    """Whether rules in shadow are counted as what they would do; else they do nothing."""
+    shadow: frozenset[str] = frozenset()
+    """Rules in shadow that are counted as what they would do; others in shadow do nothing."""
 
 
 class Tally(Protocol):
@@ -204,11 +204,11 @@ class Play:
         if not isinstance(decision, Fired | NotFired):
             return
         if isinstance(decision, Fired):
-            if decision.shadow and not self.side.shadow:
+            if decision.shadow and decision.rule not in self.side.shadow:
                 return
             self._tally.fired(decision, self._wall(decision.tick))
         for order in decision.orders:
-            if not order.shadow or self.side.shadow:
+            if not order.shadow or order.rule in self.side.shadow:
                 if isinstance(decision, Fired):
                     on = decision.event.device if order.device == SITE else order.device
                     self._tally.ordered(order, on, self._wall(decision.tick))

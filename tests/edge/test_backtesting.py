@@ -292,6 +292,7 @@ def test_a_busy_stores_day_is_played_alike_from_journal_and_export(tmp_path: Pat
     assert made >= 20_000
     assert report.played.events == made + 1  # the journal's own first record
     assert not compare(now, now, tmp_path / "journal.db").total.differs
+    assert not compare(new, new, tmp_path / "journal.db", shadow=True).total.differs
     assert report.alarms_before > 10
     assert report.siren_seconds_after < report.siren_seconds_before
     again = compare(now, new, exported(tmp_path / "journal.db", tmp_path / "x"), shadow=True)
