@@ -89,6 +89,8 @@ def act_backtest(chosen: argparse.Namespace) -> int:
     except JournalError as error:
         raise Failed(str(error)) from None
     if say.nothing(report.played):
+        if report.played.unreadable:
+            raise Failed(f"{path} is no journal, and no export of one")
         raise Failed(f"{path} has no events of that time")
     if chosen.html:
         from edge.backtest_page import page

@@ -131,6 +131,7 @@ def test_wrong_rules_are_told_with_their_place(
         (["--since", "soon"], 2, "'soon' is no time"),
         (["--only", "gate_alram"], 2, "no rule 'gate_alram'"),
         (["--journal", "nowhere.db"], 1, "there is no journal nowhere.db"),
+        (["--journal", "/etc/passwd"], 1, "/etc/passwd is no journal, and no export of one"),
         (["--since", "2031-01-01"], 1, "no events of that time"),
         (["--rules", "nowhere"], 2, "there is no folder nowhere"),
         (["--rules", "/proc/self/fdinfo"], 2, "has no rule files"),
