@@ -19,7 +19,7 @@ from edge import people
 from edge.config.model import Configuration
 from edge.dispatch import Given
 from edge.leases import Claim
-from edge.outputs import Outputs, owner_of
+from edge.outputs import Outputs, ended_by, owner_of
 from edge.traces import firing_of
 from edge.turn import Refusal, Turn, Word
 from rules.engine import Engine, known_to
@@ -105,12 +105,14 @@ class Decider:
         """Go on with the rules of `configuration` from `tick`; its devices are those of now.
 
         What is due by then is done by the old rules; leases of rules that are gone or changed end.
+        A lock that one of life_safety keeps released stays so until a person relocks it.
         """
         turn = self.advance(tick, stamp)
         old = self._configuration.rules.rules
         self._configuration, rules = configuration, configuration.rules.rules
         for end in self.engine.swap(rules, configuration.world, tick):
-            self._decided(turn, end, stamp)
+            if not self._stays(end):
+                self._decided(turn, end, stamp)
         self._priorities = {rule.id: rule.priority for rule in (*old, *rules)}
         return turn
 
@@ -241,6 +243,8 @@ class Decider:
         latch = self.evacuation
         if isinstance(given.command, Relock) and latch is not None and latch.relocked(given.device):
             self.outputs.leases.end(given.device, EVACUATION, Release.kind, event.tick)
+        if not self._refuses(given):
+            self._let_go(given)
         self._give(turn, given, claim, self._local(event))
         if turn.refused:
             turn.answer = turn.refused[-1].reason
@@ -318,6 +322,9 @@ class Decider:
             self._fresh, configuration = False, self._configuration
             self._drop(self.engine.swap(configuration.rules.rules, configuration.world, tick))
         leases = self.outputs.leases
+        for claim in leases.claims():
+            if self._left(claim) and claim.priority is not LIFE_SAFETY:
+                leases.end(claim.device, claim.owner, claim.command.kind, tick)
         for claim in [] if crashed else leases.claims():
             if claim.by != EVACUATION and claim.priority >= Priority.security:
                 leases.end(claim.device, claim.owner, claim.command.kind, tick)
@@ -331,9 +338,34 @@ class Decider:
         """Take note that a device's states are not proven any more; orders nothing."""
         self.engine.feed(event)
 
+    def _left(self, claim: Claim) -> bool:
+        """Return whether it is of a rule that will not end it: changed, gone or begun afresh."""
+        if claim.by != "rule" or claim.rule is None:
+            return False
+        member = claim.owner.removeprefix(owner_of(claim.rule, ""))
+        return not self.engine.holds(claim.rule, member, claim.device, claim.command.kind)
+
+    def _stays(self, end: Decision) -> bool:
+        """Return whether it is a lock that must not shut because its rule was changed."""
+        if not isinstance(end, Ended) or end.because != "gone":
+            return False
+        key = (end.device, owner_of(end.rule, end.member), end.command)
+        return any(
+            c.priority is LIFE_SAFETY and isinstance(c.command, Release)
+            for c in self.outputs.leases.claims()
+            if (c.device, c.owner, c.command.kind) == key
+        )
+
+    def _let_go(self, given: Given) -> None:
+        """End what a rule has left behind and a person's order ends: nobody else will."""
+        kinds = ended_by(given.command)
+        for claim in self.outputs.leases.claims():
+            if claim.device == given.device and claim.command.kind in kinds and self._left(claim):
+                self.outputs.leases.end(claim.device, claim.owner, claim.command.kind, given.tick)
+
     def _drop(self, ends: Iterable[Decision]) -> None:
         for end in ends:
-            if isinstance(end, Ended):
+            if isinstance(end, Ended) and not self._stays(end):
                 owner = owner_of(end.rule, end.member)
                 self.outputs.leases.end(end.device, owner, end.command, end.tick)
                 self._gone.append(end)

@@ -65,8 +65,8 @@ class Outputs:
 
         Returns who still holds the output above the command, or an empty string.
         """
-        device, ends = given.device, given.command.ends
-        self.leases.quell(device, ON if ends & ON else ends, given.priority, given.tick)
+        device = given.device
+        self.leases.quell(device, ended_by(given.command), given.priority, given.tick)
         live = self.leases.showing(device)
         if live is None:
             self._shown[device] = given.command
@@ -187,6 +187,12 @@ def within(times: str, local: datetime) -> bool:
     start, _, end = times.partition("-")
     now = f"{local:%H:%M}"
     return start <= now < end if start < end else now >= start or now < end
+
+
+def ended_by(command: Command) -> frozenset[str]:
+    """Return the kinds of leases that a command ends."""
+    ends = frozenset(command.ends)
+    return ON if ends & ON else ends
 
 
 def owner_of(rule: str, member: str) -> str:

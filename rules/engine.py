@@ -97,6 +97,11 @@ class Engine:
                 own[deadline.rule].append(deadline)
         return [(run, own[rule]) for rule, run in self._runs.items()]
 
+    def holds(self, rule: str, member: str, device: str, command: str) -> bool:
+        """Return whether a rule holds this lease, so that it will end it."""
+        run = self._runs.get(rule)
+        return run is not None and run.leases.holds((member, device, command))
+
     def assume(self, event: Event) -> None:
         """Take what `event` sets as so already: nothing is entered, holds count from its tick."""
         self._tick = max(self._tick, event.tick)

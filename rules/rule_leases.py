@@ -145,6 +145,10 @@ class RuleLeases:
             self.context.deadlines.cancel(lease.deadline)
         return [self._ended(key, until.order[0], "until")]
 
+    def holds(self, key: LeaseKey) -> bool:
+        """Return whether this lease is live."""
+        return key in self._leases
+
     def give_up(self, tick: float) -> list[Decision]:
         """End every lease at `tick`: the rule is gone, or it did not outlive a restart."""
         found: list[Decision] = []
