@@ -153,7 +153,7 @@ def test_a_file_that_is_no_journal_is_told(box: Path, capsys: pytest.CaptureFixt
     assert "cannot open" in err
     other.write_text("no journal\nat all\n")
     code, _out, err = run(capsys, *backtest(box, "--journal", other))
-    assert (code, "no events" in err) == (1, True)
+    assert (code, "is no journal" in err) == (1, True)
 
 
 def test_moments_are_durations_dates_or_local_times() -> None:
