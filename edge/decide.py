@@ -339,28 +339,29 @@ class Decider:
         self.engine.feed(event)
 
     def _left(self, claim: Claim) -> bool:
-        """Return whether it is of a rule that will not end it: changed, gone or begun afresh."""
-        if claim.by != "rule" or claim.rule is None:
-            return False
-        member = claim.owner.removeprefix(owner_of(claim.rule, ""))
-        return not self.engine.holds(claim.rule, member, claim.device, claim.command.kind)
+        """Return whether its rule knows nothing of it: it was changed, or began afresh."""
+        return claim.by == "rule" and not self.engine.holds(*_lease(claim))
+
+    def _nobody_ends(self, claim: Claim) -> bool:
+        """Return whether only a person can end it: what is left, and a release without an end."""
+        if isinstance(claim.command, Release) and claim.by == "rule":
+            return not self.engine.ends_it(*_lease(claim))
+        return self._left(claim)
 
     def _stays(self, end: Decision) -> bool:
         """Return whether it is a lock that must not shut because its rule was changed."""
         if not isinstance(end, Ended) or end.because != "gone":
             return False
-        key = (end.device, owner_of(end.rule, end.member), end.command)
-        return any(
-            c.priority is LIFE_SAFETY and isinstance(c.command, Release)
-            for c in self.outputs.leases.claims()
-            if (c.device, c.owner, c.command.kind) == key
-        )
+        key = (end.rule, end.member, end.device, end.command)
+        found = (c for c in self.outputs.leases.claims() if c.by == "rule" and _lease(c) == key)
+        return any(c.priority is LIFE_SAFETY and isinstance(c.command, Release) for c in found)
 
     def _let_go(self, given: Given) -> None:
-        """End what a rule has left behind and a person's order ends: nobody else will."""
+        """End what a person's order ends and nobody else would, however urgent it was."""
         kinds = ended_by(given.command)
         for claim in self.outputs.leases.claims():
-            if claim.device == given.device and claim.command.kind in kinds and self._left(claim):
+            ends = claim.device == given.device and claim.command.kind in kinds
+            if ends and self._nobody_ends(claim):
                 self.outputs.leases.end(claim.device, claim.owner, claim.command.kind, given.tick)
 
     def _drop(self, ends: Iterable[Decision]) -> None:
@@ -373,6 +374,12 @@ class Decider:
     def priority_of(self, rule: str) -> Priority:
         """Return how urgent the decisions of a rule are."""
         return self._priorities.get(rule, Priority.security)
+
+
+def _lease(claim: Claim) -> tuple[str, str, str, str]:
+    """Return the lease as the engine names it: rule, member, device, command."""
+    rule, own = claim.rule or "", claim.owner
+    return rule, own.removeprefix(owner_of(rule, "")), claim.device, claim.command.kind
 
 
 def _latch_claim(device: str, command: Command, tick: float) -> Claim:

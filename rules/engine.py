@@ -98,9 +98,14 @@ class Engine:
         return [(run, own[rule]) for rule, run in self._runs.items()]
 
     def holds(self, rule: str, member: str, device: str, command: str) -> bool:
-        """Return whether a rule holds this lease, so that it will end it."""
+        """Return whether a rule holds this lease."""
         run = self._runs.get(rule)
         return run is not None and run.leases.holds((member, device, command))
+
+    def ends_it(self, rule: str, member: str, device: str, command: str) -> bool:
+        """Return whether a rule holds this lease, and a time or its `until:` will end it."""
+        run = self._runs.get(rule)
+        return run is not None and run.leases.ends_it((member, device, command))
 
     def assume(self, event: Event) -> None:
         """Take what `event` sets as so already: nothing is entered, holds count from its tick."""

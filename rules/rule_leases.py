@@ -149,6 +149,11 @@ class RuleLeases:
         """Return whether this lease is live."""
         return key in self._leases
 
+    def ends_it(self, key: LeaseKey) -> bool:
+        """Return whether this lease is live, and a time or `until:` will end it."""
+        lease = self._leases.get(key)
+        return lease is not None and (lease.until or lease.deadline is not None)
+
     def give_up(self, tick: float) -> list[Decision]:
         """End every lease at `tick`: the rule is gone, or it did not outlive a restart."""
         found: list[Decision] = []

@@ -90,6 +90,15 @@ def test_a_rule_that_goes_on_is_not_outdone_by_a_person(tmp_path: Path) -> None:
     assert refused.answer == "rule call_point holds it at life_safety"
 
 
+def test_a_door_that_nothing_else_ends_is_relocked_by_a_person(tmp_path: Path) -> None:
+    rules = RULES.replace("    until: {fire_main: fire.restored}\n", "")
+    story = Story(shop(tmp_path, rules=rules))
+    story.at(said(0, "panic", "button.pressed"))
+    assert orders(story.at(ordered(9, "lock_exit", "relock"))) == ["lock_exit relock by person"]
+    assert held(again(story.decider.save(), tmp_path, rules)) == ["beacon_back by hold_up"]
+    assert orders(story.at(said(10, "panic", "button.pressed")))[0] == "lock_exit release by rule"
+
+
 @pytest.mark.parametrize("version", [1, 99])
 def test_after_an_update_that_reads_no_old_state_only_released_doors_stay(
     tmp_path: Path, version: int
