@@ -244,7 +244,7 @@ class Calls:
         term = self.call(node)
         kind = self.context.types[_word(node.args[0], "a variable")]
         if kind != "duration" or not isinstance(term.constant, float):
-            raise Wrong(node, f"{term.shown} is a {kind}, not a duration")
+            raise Wrong(node, f"{term.shown} is no duration", f"its type is {kind}")
         if term.constant == 0:
             raise Wrong(node, "a window of no length")
         return term.constant

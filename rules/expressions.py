@@ -125,7 +125,8 @@ def _parse(source: str, place: _Place, problems: Problems) -> ast.expr | None:
             return ast.parse(wrapped, mode="eval").body
     except SyntaxError as error:
         offset = max((error.offset or 1) - 1, 0) if error.lineno == 1 else 0
-        column, hint = _habit(source) or (min(offset, len(source)), "")
+        said = "fields come last" if "follows keyword argument" in error.msg else ""
+        column, hint = _habit(source) or (min(offset, len(source)), said)
         problems.error(place.at(column), "not an expression", hint)
     except (ValueError, MemoryError, RecursionError):
         problems.error(place.at(0), "not an expression")
@@ -145,7 +146,7 @@ _TYPING_HABITS = (
 
 def _habit(source: str) -> tuple[int, str] | None:
     """Return where another language's operator stands, and what to write; None without one."""
-    bare = re.sub(r"'[^']*'|\"[^\"]*\"", lambda found: " " * len(found[0]), source)
+    bare = re.sub(r"'[^']*'|\"[^\"]*\"|, *\w+=(?!=)", lambda found: " " * len(found[0]), source)
     for habit, hint in _TYPING_HABITS:
         if found := habit.search(bare):
             return found.start(), hint

@@ -346,8 +346,8 @@ class _Reader:
         return Atom(
             key=f"{function}({', '.join(shown)})",
             kind="number",
-            owner=function,
-            # What was just said may have other fields: then nothing is certain of it.
+            # What was just said may have other fields, and an event need not say its own.
+            owner="" if "event." in "".join(shown[len(node.args) :]) else function,
             name="" if fields else str(_constant(node.args[1])),
             devices=devices if isinstance(name, str) else (SPEAKER,),
             whole=function == "count",

@@ -35,6 +35,20 @@ def test_the_same_firing_at_another_time_is_the_same() -> None:
     assert (report.total.lost, report.total.gained) == (0, 0)
 
 
+def test_what_a_condition_asks_for_by_a_field_is_heard_from_the_history() -> None:
+    asks = """
+  again:
+    when: {eas_front: eas.alarm}
+    if: count('eas_back', 'eas.metal', '1m', aisle=event.aisle) >= 2
+    do: [{incident: again}]
+"""
+    metal = [said(tick, "eas_back", "eas.metal", aisle=a) for tick, a in [(1, 1), (2, 2), (3, 1)]]
+    alarms_ = [said(tick, "eas_front", "eas.alarm", aisle=a) for tick, a in [(4, 2), (5, 1)]]
+    report = played([*metal, *alarms_], PROPPED, PROPPED + asks)
+    assert alarms(report) == ["gained again eas_front 12:00:05"]
+    assert report.total.after.alarms == 1
+
+
 def test_a_new_rule_gains_and_one_that_is_gone_loses() -> None:
     events = [said(1, "eas_front", "eas.alarm"), *opened(5, 70)]
     report = played(events, GATES, PROPPED)

@@ -35,6 +35,10 @@ MANY = (
     when: {after: {eas_back: eas.alarm}, without: {eas_back: eas.ended}, within: 20s}
     if: not (since('gates', 'eas.deactivated') < duration('3s'))
     do: [{sound: siren_back, for: 7s}]
+  moved:
+    when: {eas_back: eas.ended}
+    if: count('eas_front', 'eas.visitors', '1m', aisle=0) > 0
+    do: [{incident: moved}]
   both:
     when: {sequence: [{eas_front: eas.alarm}, {door_back: door.opened}], within: 30s}
     do: [{record: cam_exit, for: 5s}]
@@ -69,7 +73,7 @@ def history(told: list[tuple[float, tuple[str, str]]]) -> list[Event]:
     tick, events = 0.0, []
     for delay, (device, kind) in told:
         tick += delay
-        events.append(said(tick, device, kind))
+        events.append(said(tick, device, kind, aisle=len(events) % 2))
     return events
 
 

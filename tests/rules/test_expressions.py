@@ -282,6 +282,82 @@ WRONG = [
 ]
 
 
+FIELDS_WRONG = [
+    ("direction='im'", "1:37: unknown value 'im' of direction of eas.alarm", "known: in, out"),
+    ("directon='in'", "1:27: eas.alarm has no field 'directon'", "did you mean direction?"),
+    ("direction=3", "1:37: direction of eas.alarm is a word, not a number", "write '3'"),
+    ("aisle='3'", "1:33: aisle of eas.alarm (a number) is compared with '3'", ""),
+    ("aisle=2.5", "1:33: aisle of eas.alarm is a whole number, never 2.5", ""),
+    ("aisle=event.direction", "compared with event.direction (a word)", ""),
+    ("aisle=event.aisel", "1:33: the trigger does not say 'aisel'", "did you mean aisle?"),
+    ("aisle=1 + 1", "1:33: a word, a number or event.<field> is wanted", "aisle=event.aisle"),
+    ("direction=site.mode", "1:37: a word, a number or event.<field> is wanted", ""),
+    ("changed_while_down=True", "1:46: True is not allowed in a condition", "write 'yes' or 'no'"),
+    ("changed_while_down=1", "1:46: changed_while_down of eas.alarm is yes or no", "'yes' or 'no'"),
+    ("test='yes'", "1:27: test can't be asked for here", "what is said in a test never counts"),
+    ("**site", "1:1: since() takes other arguments", "write since('device', 'signal')"),
+]
+
+
+@pytest.mark.parametrize(("field", "message", "hint"), FIELDS_WRONG)
+def test_a_field_that_can_not_be_is_said_at_its_column(field: str, message: str, hint: str) -> None:
+    condition, problems = compiled(f"since('gates','eas.alarm',{field}) > 3")
+    assert condition is None
+    assert message in problems
+    assert hint in problems
+
+
+def test_only_since_and_count_take_fields() -> None:
+    _, problems = compiled("held('door_front', 'contact', direction='in') > 3")
+    assert "1:1: held() takes other arguments" in problems
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("since('gates', 'eas.alarm', direction='in') == 4", "yes"),
+        ("since('gates', 'eas.alarm', direction='out') == 4", "unknown"),
+        ("since('gates', 'eas.alarm', direction=event.direction) == 4", "yes"),
+        ("count('gates', 'eas.alarm', '1m', direction='in', aisle=event.aisle) == 3", "yes"),
+        ("count('gates', 'eas.alarm', '1m', aisle=event.aisle, direction='in') == 3", "yes"),
+        ("count('gates', 'eas.alarm', '1m', aisle=-1) == 5", "yes"),
+        ("count('gates', 'eas.alarm', '1m', changed_while_down='yes') == 6", "yes"),
+        (
+            "count('gates', 'eas.alarm', '1m', changed_while_down=event.changed_while_down) == 0",
+            "yes",
+        ),
+        ("count('gates', 'eas.alarm', '1m', direction=event.text) == 0", "unknown"),
+        ("count('nobody', 'eas.alarm', '1m', direction='in') == 0", "yes"),
+    ],
+)
+def test_fields_are_asked_for_in_the_order_of_their_names(text: str, expected: str) -> None:
+    shop = Shop(
+        ages={"eas_front.eas.alarm direction='in'": 4.0},
+        counts={
+            "eas_front.eas.alarm.60 aisle=2 direction='in'": 1,
+            "eas_back.eas.alarm.60 aisle=2 direction='in'": 2,
+            "eas_back.eas.alarm.60 aisle=-1": 5,
+            "eas_front.eas.alarm.60 changed_while_down=True": 6,
+        },
+    )
+    assert answer(text, shop, an_event(aisle=2, direction="in")) == expected
+
+
+def test_what_is_told_apart_is_told_and_since_has_no_window() -> None:
+    condition, _ = compiled(
+        "since('gates', 'eas.alarm', direction='in') > 3"
+        " or count('eas_back', 'eas.alarm', '1h', direction=event.direction) > 1"
+        " or count('eas_back', 'eas.alarm', '2m', direction='in', aisle=1) > 1"
+    )
+    assert condition is not None
+    assert condition.reads == {("event", "direction")}
+    assert condition.counts == {
+        ("eas_front", "eas.alarm", "direction"): 0.0,
+        ("eas_back", "eas.alarm", "direction"): 3600.0,
+        ("eas_back", "eas.alarm", "aisle", "direction"): 120.0,
+    }
+
+
 @pytest.mark.parametrize(("text", "message", "hint"), WRONG)
 def test_what_is_wrong_is_said_at_its_column_with_a_hint(
     text: str, message: str, hint: str

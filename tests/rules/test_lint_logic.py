@@ -50,7 +50,23 @@ LEAVES = [
     "count('eas_front', 'eas.alarm', '5m') < 2",
     "count('eas_back', 'eas.alarm', '5m') + 1 > 1",
     "since('eas_back', 'eas.alarm') > since('eas_back', 'eas.metal')",
+    "since('eas_front', 'eas.alarm', direction='in') < 30",
+    "count('eas_front', 'eas.alarm', '5m', direction='out') >= 1",
+    "count('eas_front', 'eas.alarm', '5m', direction='out') < var('often')",
+    "count('eas_front', 'eas.alarm', '5m', aisle=event.aisle) >= 1",
+    "event.aisle > var('often')",
+    "event.direction in [var('way'), 'unknown']",
+    "var('loud')",
+    "not var('still')",
+    "var('often') > 3",
+    "var('way') == 'out'",
 ]
+VARIABLES = """vars:
+  often: {type: whole, default: 2}
+  way: {type: text, default: in}
+  loud: {type: bool, default: yes}
+  still: {type: bool, default: no}
+"""
 CONDITIONS = st.recursive(
     st.sampled_from(LEAVES),
     lambda inner: st.one_of(
@@ -69,17 +85,17 @@ class View(StateView):
     def __init__(self, values: Mapping[tuple[str, str], str], chance: random.Random) -> None:
         self._values = values
         self._chance = chance
-        self._counts: dict[tuple[str, str], int] = {}
-        self._ages: dict[tuple[str, str], float | None] = {}
+        self._counts: dict[tuple[str, str, str], int] = {}
+        self._ages: dict[tuple[str, str, str], float | None] = {}
 
     def state(self, device: str, state: str) -> str:
         return self._values[device, state]
 
     def since(self, device: str, kind: str, fields: Mapping[str, Any] = NO_FIELDS) -> float | None:
-        if (device, kind) == ("eas_front", "eas.alarm"):
+        if (device, kind) == ("eas_front", "eas.alarm") and not fields:
             return 0.0
         ages = [None, 0.0, 29.5, 30.0, 31.0, 1000.0]
-        return self._ages.setdefault((device, kind), self._chance.choice(ages))
+        return self._ages.setdefault((device, kind, str(fields)), self._chance.choice(ages))
 
     def held(self, device: str, state: str) -> float | None:
         return None
@@ -87,12 +103,13 @@ class View(StateView):
     def count(
         self, device: str, kind: str, within: float, fields: Mapping[str, Any] = NO_FIELDS
     ) -> int:
-        least = 1 if device == "eas_front" else 0
-        return self._counts.setdefault((device, kind), least + self._chance.randrange(3))
+        least = 1 if device == "eas_front" and not fields else 0
+        asked = (device, kind, str(fields))
+        return self._counts.setdefault(asked, least + self._chance.randrange(3))
 
 
 def loaded(condition: str, when: str) -> RuleSet:
-    text = f'rules: {{a: {{when: {when}, if: "{condition}", do: {{incident: x}}}}}}'
+    text = f'{VARIABLES}rules: {{a: {{when: {when}, if: "{condition}", do: {{incident: x}}}}}}'
     problems = Problems()
     node = ys.read_text(text, "rules/r.yaml", problems)
     assert node is not None
@@ -163,6 +180,12 @@ def test_too_many_values_are_not_tried() -> None:
         "since('eas_back', 'eas.metal') > duration('30s')",
         "count('gates', 'eas.alarm', '5m') >= 3",
         "event.device != 'eas_back'",
+        "since('gates', 'eas.alarm', direction='in') < 30",
+        "count('gates', 'eas.alarm', '5m', direction='in') >= 1",
+        "count('gates', 'eas.alarm', '5m') >= var('often')",
+        "var('loud')",
+        "var('often') > 3 and site.open",
+        "site.open and var('way') == 'in'",
     ],
 )
 def test_nothing_is_said_of_a_condition_that_may_be_so_or_not(when: str, condition: str) -> None:

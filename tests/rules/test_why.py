@@ -129,6 +129,22 @@ def test_calls_are_read_with_their_value_then() -> None:
     }
 
 
+def test_calls_with_fields_are_read_with_the_values_that_were_asked_for() -> None:
+    text = (
+        "since('gates', 'eas.alarm', direction=event.direction) > 5"
+        " or count('eas_front', 'eas.alarm', '1m', aisle=2, changed_while_down='no') > 5"
+    )
+    one = rule(ALARM, condition=condition(text))
+    (found,) = play(engine(one), alarm(2, direction="in", aisle=2))
+    assert isinstance(found, NotFired)
+    assert dict(found.why.read) == {
+        "event.direction": "in",
+        "since('eas_front', 'eas.alarm', direction='in')": 0.0,
+        "since('eas_back', 'eas.alarm', direction='in')": None,
+        "count('eas_front', 'eas.alarm', '60s', aisle=2, changed_while_down='no')": 1,
+    }
+
+
 def test_a_step_of_an_escalation_says_why_its_firing_came_even_after_a_restart() -> None:
     one = rule(
         sequence(DOOR, ALARM, within=5.0),
