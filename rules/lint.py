@@ -12,7 +12,7 @@ from rules.lint_conditions import conditions
 from rules.lint_groups import groups
 from rules.lint_outputs import outputs
 from rules.lint_pairs import pairs
-from rules.lint_tests import deaf, inactive, uncovered, unopened
+from rules.lint_tests import deaf, inactive, namesakes, uncovered, unopened
 from rules.lint_windows import Paces, windows
 from rules.model import RuleSet, World
 from rules.problems import Problem, Problems
@@ -39,6 +39,7 @@ def lint(rules: RuleSet, world: World, paces: Paces | None = None) -> Problems:
     outputs(active, world, problems)
     uncovered(rules, world, problems)
     unopened(rules, problems)
+    namesakes(rules, problems)
     deaf(rules, world, problems)
     inactive(rules, world, problems)
     return problems

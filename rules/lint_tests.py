@@ -78,6 +78,16 @@ def deaf(rules: RuleSet, world: World, problems: Problems) -> None:
                 problems.warning(test.mark, f"{name} takes no orders that could fail", hint)
 
 
+def namesakes(rules: RuleSet, problems: Problems) -> None:
+    """Warn of two tests of one file with one name: nobody knows which of them failed."""
+    seen: dict[tuple[str, str], Mark] = {}
+    for test in rules.tests:
+        first = seen.setdefault((test.file, test.name), test.mark)
+        if first is not test.mark:
+            message = f"a test {test.name!r} stands in line {first.line} already"
+            problems.warning(test.mark, message, "name what is different in it")
+
+
 def covers(test: TestCase, rules: RuleSet, world: World) -> Iterator[str]:
     """Return the rules that a test expects something of, or expects not to fire.
 
