@@ -108,9 +108,13 @@ class Encoder:
         return self._draft(event.id, Kind.GAP, event.priority, event, event.kind, event.fields)
 
     def snapshot(self, event: Event, state: Mapping[str, Any]) -> Draft:
-        """Return the record of everything that must survive a restart."""
+        """Return the record of everything that must survive a restart.
+
+        The quota never takes the last one. Older ones only help a backtest, and go before what
+        the broker does not have yet.
+        """
         own, stamp = secrets.token_hex(16), _Stamp(SITE, event)
-        priority = Priority.operations
+        priority = Priority.telemetry
         return self._draft(own, Kind.SNAPSHOT, priority, stamp, "snapshot", state)
 
     def _draft(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import string
+from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from cloudevents.core.formats.json import JSONFormat
@@ -12,6 +15,7 @@ from cloudevents.core.v1.event import CloudEvent
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from buffer.journal import Journal
 from buffer.record import Draft, Kind, Record
 from drivers.commands import Goto
 from drivers.event import Event
@@ -114,6 +118,22 @@ def test_edges_and_snapshots_stay_on_the_box() -> None:
     assert (edge.kind, edge.topic) == (Kind.EDGE, None)
     snapshot = ENCODER.snapshot(said(0, "site", "snapshot"), {"a": 1})
     assert (snapshot.kind, snapshot.topic) == (Kind.SNAPSHOT, None)
+
+
+def test_old_snapshots_go_before_what_the_broker_does_not_have(tmp_path: Path) -> None:
+    """A thousand rules make 190 kB a minute: 512 MB would be full in two days."""
+    with Journal.open(tmp_path / "j.db", max_size=4 << 20) as journal:
+        for minute in range(400):
+            opened = ENCODER.event(said(minute * 60, "door_back", "door.opened"))
+            state = {"saved": token_hex(15_000)}
+            snapshot = ENCODER.snapshot(said(minute * 60 + 1, "site", "snapshot"), state)
+            journal.append([opened, snapshot])
+        kinds = Counter(record.kind for record in journal.since(1))
+        last = journal.latest(Kind.SNAPSHOT)
+    assert kinds[Kind.EVENT] == 400
+    assert kinds[Kind.SNAPSHOT] < 200
+    assert last is not None
+    assert body_of(last).tick == 399 * 60 + 1
 
 
 def test_outcomes_and_orders_stand_under_their_device_and_decisions_under_site() -> None:
