@@ -298,7 +298,7 @@ class States:
 
     def times(self, device: str, kind: str, fields: Mapping[str, Any] = NO_FIELDS) -> list[float]:
         """Return the ticks that are kept of this signal with these fields, in order."""
-        tally = self._tallies.get((device, kind, *fields))
+        tally = self._tallies.get((device, kind, *fields) if fields else (device, kind))
         return tally.ticks(fields) if tally is not None else []
 
     def of(self, device: str) -> dict[str, tuple[str, float]]:

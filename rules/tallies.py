@@ -34,10 +34,15 @@ class Tally:
 
     def take(self, event: Event) -> None:
         """Note an event; one that was overtaken goes to its place."""
-        values = tuple([_plain(event.fields.get(n)) for n in self.names]) if self.names else ()
+        values: tuple[Any, ...] = ()
+        if self.names:
+            values = tuple([_plain(event.fields.get(name)) for name in self.names])
         ticks = self._ticks.pop(values, None) or []
         self._ticks[values] = ticks
-        insort(ticks, event.tick)
+        if ticks and event.tick < ticks[-1]:
+            insort(ticks, event.tick)
+        else:
+            ticks.append(event.tick)
         old = bisect_right(ticks, ticks[-1] - self.keeps) - 1
         if old > 0:
             del ticks[:old]
@@ -59,7 +64,8 @@ class Tally:
 
         `fields` are in the order of `names`.
         """
-        return self._ticks.get(tuple([_plain(value) for value in fields.values()]), NEVER)
+        values = tuple([_plain(value) for value in fields.values()]) if fields else ()
+        return self._ticks.get(values, NEVER)
 
     def save(self) -> list[list[Any]]:
         """Return JSON values: each combination of values with its ticks."""

@@ -70,7 +70,8 @@ HISTORIES = st.lists(
 
 
 def history(told: list[tuple[float, tuple[str, str]]]) -> list[Event]:
-    tick, events = 0.0, []
+    tick = 0.0
+    events: list[Event] = []
     for delay, (device, kind) in told:
         tick += delay
         events.append(said(tick, device, kind, aisle=len(events) % 2))

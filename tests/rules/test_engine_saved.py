@@ -10,8 +10,12 @@ import pytest
 from drivers.commands import Sound
 from drivers.priorities import Priority
 from rules.engine import Engine
-from rules.model import Escalation, Quiet, Rule
+from rules.expressions import compile_condition
+from rules.model import Escalation, Fired, NotFired, Quiet, Rule
+from rules.problems import Problems
+from rules.yaml_source import Scalar
 from tests.rules.building import (
+    MARK,
     RECORD,
     SOUND,
     after,
@@ -52,6 +56,23 @@ def test_what_is_saved_says_an_event_once() -> None:
     play(one, opened)
     assert one.waiting == 4
     assert json.dumps(one.save()).count(opened.id) == 1
+
+
+def test_what_was_said_with_a_field_is_known_after_a_restart_and_not_from_an_older_save() -> None:
+    problems = Problems()
+    text = Scalar(mark=MARK, text="since('gates', 'eas.alarm', direction='in') < 60", plain=True)
+    asked = compile_condition(text, SHOP, event_fields=None, problems=problems)
+    one = engine(rule(fact("door_back", "door.opened"), condition=asked, if_unknown="skip"))
+    play(one, said(1, "eas_back", "eas.alarm", direction="in"))
+    saved = json.loads(json.dumps(one.save()))
+    older = json.loads(json.dumps(saved))
+    del older["states"]["apart"]
+    found = []
+    for kept in (saved, older):
+        fresh, _ = restored(kept, *(run.rule for run, _ in one.at_work()))
+        (decision,) = fresh.feed(said(9, "door_back", "door.opened"))
+        found.append(decision.why.answer if isinstance(decision, Fired | NotFired) else "")
+    assert found == ["yes", "unknown"]
 
 
 def test_what_is_over_is_not_saved() -> None:
