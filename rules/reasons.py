@@ -7,6 +7,8 @@ from typing import Any
 
 from rules.model import Condition, Fact
 
+FORGOTTEN = "too many came within the window to know whether it was among them"
+
 
 def not_met(condition: Condition, read: Mapping[str, Any]) -> str:
     """Return `site.open was no`, with every value that the condition has read."""

@@ -12,7 +12,7 @@ from rules.event_json import Events
 from rules.model import Absence, Decision, Fact, NotFired
 from rules.trace import Why
 from rules.trigger_facts import BEFORE_EVENTS, Completion, Context, Occurrence
-from rules.trigger_windows import KEPT, SLACK, Correlation, Key, Report
+from rules.trigger_windows import KEPT, KEYS, SLACK, Correlation, Key, Report
 
 FACT, WITHOUT = 0, 1
 """The roles."""
@@ -117,8 +117,12 @@ class AbsenceMachine:
         return reasons.facts(same or named)
 
     def _forget(self, oldest: float) -> None:
-        while self._came and max(map(_order, next(iter(self._came.values()))))[0] <= oldest:
+        while self._came and (len(self._came) > KEYS or self._known_since() <= oldest):
             self._came.popitem(last=False)
+
+    def _known_since(self) -> float:
+        """Return when the key was heard that was heard longest ago."""
+        return max(map(_order, next(iter(self._came.values()))))[0]
 
     def _came_for(self, key: Key) -> list[_Came]:
         keys = list(self._came) if key is None else [key, None]
@@ -137,6 +141,8 @@ class AbsenceMachine:
         if came:
             first = min(came, key=_order)
             self._answered(one.member, one.event, one.tick, first[0], first[2])
+            return
+        if key not in self._waits and len(self._waits) >= KEYS:
             return
         waits = self._waits.setdefault(key, [])
         if len(waits) < WAITING_AT_MOST:
@@ -167,6 +173,10 @@ class AbsenceMachine:
             reason = reasons.came_before(self._what(last[2]), ago, within)
             member = self._member(one, found[0])
             self._miss(member, one.tick, ago / within, reason, (last[2], one.event))
+            return []
+        forgot = len(self._came) >= KEYS and one.tick - within < self._known_since()
+        if forgot and self.trigger.blind == "skip":
+            self._miss(self._member(one, found[0]), one.tick, 0.0, reasons.FORGOTTEN, (one.event,))
             return []
         return [self._complete(one, found[0], ticks.before(one.tick, within), one.tick)]
 

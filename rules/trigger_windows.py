@@ -26,6 +26,8 @@ SLACK = OVERTAKEN
 """Seconds that an event may be overtaken by and still be put in its place."""
 KEPT = 32
 """Latest occurrences that are kept of each fact, above what a count needs."""
+KEYS = 1000
+"""Values of `by:` that are kept of one trigger; of more the one heard longest ago is forgotten."""
 TOLD = 16
 """Latest facts that a firing of a count names."""
 
@@ -116,7 +118,8 @@ class Kept:
             del entries[0]
         while len(self.by_key) > 1:
             first = next(iter(self.by_key.values()))
-            if any(some and some[-1].order[0] > oldest for some in first):
+            fresh = any(some and some[-1].order[0] > oldest for some in first)
+            if fresh and len(self.by_key) <= KEYS:
                 break
             self.by_key.popitem(last=False)
 
