@@ -15,13 +15,11 @@ def ask(condition: Condition, view: StateView, event: Event) -> tuple[Answer, Ma
 
     A state is noted as `door_front.contact`, a field as `event.direction`, a call as
     `since('till_1', 'pos.sale', cashier='7')` with its value per device. What a short circuit left
-    out is not. The condition's variables follow, as `var('walk')`.
+    out is not. Before all stand the condition's variables, as `var('walk')`.
     """
-    read: dict[str, Any] = {}
+    read: dict[str, Any] = {f"var({n!r})": value for n, value in condition.variables.items()}
     heard = cast("Event", _Heard(event, read)) if _asks_event(condition) else event
-    answer = condition.evaluate(_Asked(view, read), heard)
-    read.update((f"var({name!r})", value) for name, value in condition.variables.items())
-    return answer, read
+    return condition.evaluate(_Asked(view, read), heard), read
 
 
 def _asks_event(condition: Condition) -> bool:
