@@ -17,15 +17,34 @@ def names(folder: Path) -> list[str]:
     Among them are those that can't be read, a link to nowhere or a folder called `x.yaml`, so that
     whoever reads them says so. Pipes and devices are no files: `/dev/null` is an empty one.
     """
-    found = [name for name in REQUIRED if (folder / name).exists()]
+    found = [name for name in REQUIRED if there(folder / name)]
     for part in FOLDERS:
-        files = (folder / part).glob("*.yaml")
+        files = _like(folder / part, "*.yaml")
         found += sorted(f"{part}/{file.name}" for file in files if _meant(file))
     return found
 
 
+def there(path: Path) -> bool:
+    """Return whether something is at `path`. What nobody may look at is, until it is read."""
+    try:
+        return path.exists()
+    except OSError:
+        return True
+
+
+def _like(folder: Path, pattern: str) -> list[Path]:
+    """Return what is called so in a folder; nothing of one that nobody may look into."""
+    try:
+        return list(folder.glob(pattern))
+    except OSError:
+        return []
+
+
 def _meant(file: Path) -> bool:
-    special = file.exists() and not file.is_file() and not file.is_dir()
+    try:
+        special = file.exists() and not file.is_file() and not file.is_dir()
+    except OSError:
+        special = False
     return not file.name.startswith(".") and not special
 
 
@@ -45,9 +64,9 @@ def shut(folder: Path) -> dict[str, str]:
 
 def unread(folder: Path) -> list[str]:
     """Return files beside them that look as if they were meant to be read: `*.yml`."""
-    found = [file.name for file in folder.glob("*.yml")]
+    found = [file.name for file in _like(folder, "*.yml")]
     for part in FOLDERS:
-        found += [f"{part}/{file.name}" for file in (folder / part).glob("*.yml")]
+        found += [f"{part}/{file.name}" for file in _like(folder / part, "*.yml")]
     return sorted(found)
 
 

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from edge.config.files import there
 from rules import yaml_source as ys
 from rules.problems import Problems
 
@@ -58,7 +59,7 @@ class SecretFiles:
             return None
         credentials = os.environ.get(CREDENTIALS)
         places = [Path(credentials)] if credentials else []
-        found = [p / name for p in (*places, self._folder) if (p / name).exists()]
+        found = [p / name for p in (*places, self._folder) if there(p / name)]
         return found[0] if found else None
 
 

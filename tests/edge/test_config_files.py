@@ -86,3 +86,18 @@ def test_no_key_of_the_rule_language_is_an_id() -> None:
 
     assert keys - RESERVED == set()
     assert {"all", "tests_at", "templates", "at_most"} <= RESERVED
+
+
+def test_a_folder_that_nobody_may_look_into_is_refused_and_stops_no_daemon(folder: Path) -> None:
+    assert refusal(folder / ("x" * 300)).splitlines()[0] == (
+        "devices.d:1:1: cannot read it: File name too long"
+    )
+
+
+def test_a_secret_that_nobody_may_look_at_is_said(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "x" * 300)
+    (folder / "site.yaml").write_text("site: store_0421\nmqtt: {url: !secret broker}\n")
+
+    assert "the secret 'broker' can't be read: File name too long" in refusal(folder)
