@@ -34,6 +34,7 @@ FOLDED = {
 COLOURS = {"life_safety": "1;31", "personal_safety": "1;35", "security": "33"}
 GREEN, RED, GREY = "32", "31", "2"
 WIDEST = 28
+_QUOTED_OR_ID = re.compile(r"'[^']*'|\b[a-z][a-z0-9_]*\b")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,8 +75,8 @@ class Feed:
         return self._painted(f"{time:%H:%M:%S}  {text}", colour)
 
     def named(self, text: str) -> str:
-        """Return `text` with the names of devices in the place of their ids."""
-        return re.sub(r"\b[a-z][a-z0-9_]*\b", lambda m: self.names.get(m[0], m[0]), text)
+        """Return `text` with the names of devices in the place of their ids, but for quotations."""
+        return _QUOTED_OR_ID.sub(lambda m: self.names.get(m[0], m[0]), text)
 
     def _name(self, device: str) -> str:
         return self.names.get(device) or device
@@ -101,6 +102,12 @@ class Feed:
         elif signal == "evacuation.ended":
             more = [f"ended by {data['by']}", data["reason"]] if "by" in data else more
         said = SAID.get(signal, signal)
+        if signal == "incident.acknowledged":
+            what = str(data.get("name", "")).replace("_", " ")
+            told = f"incident: {what} {said}, says {data.get('by')} ({data.get('reason')})"
+            return self._row("", told)
+        if signal == "mode.changed":
+            return self._row("the store", _mode(data))
         if signal == "incident.opened":
             return self._row("", f"{said}: {more[0]}")
         where = "the store" if device == SITE else self._name(device)
@@ -139,10 +146,19 @@ class Feed:
 
     def _row(self, where: str, what: str) -> str:
         """Return a line: who says it in a column of its own, what follows from it indented."""
-        return f"{where:<{WIDEST}}{what}" if where else f"  {what}"
+        return f"{where:<{WIDEST - 2}}  {what}" if where else f"  {what}"
 
     def _painted(self, text: str, colour: str) -> str:
         return f"\x1b[{colour}m{text}\x1b[0m" if self.colour and colour else text
+
+
+def _mode(data: Mapping[str, Any]) -> str:
+    """Return `mode stock take (before: open; set by Ann, yearly count)`."""
+    by, reason = data.get("by"), data.get("reason")
+    told = [f"before: {str(data.get('before', '?')).replace('_', ' ')}"]
+    if by:
+        told.append(f"by {by}" + (f", {reason}" if reason else ""))
+    return f"mode {str(data.get('mode', '?')).replace('_', ' ')} ({'; '.join(told)})"
 
 
 async def feed_of(socket: Path, *, colour: bool) -> Feed:

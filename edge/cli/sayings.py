@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from edge.cli.plainly import span
+
 SAID = {
     "eas.alarm": "a tag at the gate",
     "eas.ended": "the gate is quiet again",
@@ -59,7 +61,9 @@ SAID = {
     "evacuation.started": "EVACUATION",
     "evacuation.ended": "the evacuation is over",
     "incident.opened": "incident",
+    "incident.acknowledged": "is looked after",
     "mode.changed": "mode",
+    "mode.requested": "a mode is asked for",
     "mode.refused": "no rule changes the mode that a person has set",
     "clock.untrusted": "the clock can't be trusted",
     "clock.trusted": "the clock can be trusted",
@@ -68,6 +72,9 @@ SAID = {
     "uplink.disconnected": "THE CLOUD CAN'T BE REACHED; everything is kept",
     "uplink.refused": "the cloud refuses a message",
     "config.reloaded": "a new configuration runs",
+    "config.applied": "NEW RULES RUN, on trial",
+    "config.confirmed": "the new rules stay",
+    "config.reverted": "BACK TO THE RULES BEFORE",
     "config.refused": "THE NEW CONFIGURATION IS REFUSED; the old one runs",
     "buffer.gap": "THE JOURNAL HAS LOST RECORDS",
 }
@@ -111,8 +118,13 @@ def details(signal: str, data: Mapping[str, Any]) -> list[str]:
 def _detail(key: str, value: Any) -> list[str]:
     if isinstance(value, bool):
         return [key] if value else []
-    if key in _SECONDS:
+    number = isinstance(value, (int, float))
+    if key in _SECONDS and number:
         return [f"after {value:.1f} s" if key == "open_for" else f"{value:.1f} s"]
+    if key in {"for", "watch"} and number:
+        return [f"{key} {span(value)}"]
+    if key == "amount" and isinstance(value, float):
+        return [f"amount {value:.2f}"]
     if key in {"reason", "text", "zone"}:
         return [str(value)]
     return [f"{key.replace('_', ' ')} {value}"]

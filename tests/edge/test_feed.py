@@ -65,6 +65,67 @@ def test_a_failed_order_names_devices_and_not_ids() -> None:
     ]
 
 
+def test_what_stands_in_quotation_marks_stays_as_it_is() -> None:
+    reason = "the camera has no preset 'eas_front'"
+    failed = item("siren_front", "order.failed", command="goto", by="person", reason=reason)
+    assert lines(feed(), failed) == [
+        "12:30:05    → Siren at the front: goto FAILED: the camera has no preset 'eas_front'"
+        " [a person]"
+    ]
+
+
+def test_a_mode_and_who_set_it_are_told() -> None:
+    asked: dict[str, Any] = {
+        "action": "set",
+        "mode": "stock_take",
+        "for": 7200.0,
+        "by": "ann",
+        "reason": "count",
+    }
+    changed: dict[str, Any] = {
+        "mode": "stock_take",
+        "before": "open",
+        "by": "ann",
+        "reason": "count",
+    }
+    found = lines(
+        feed(),
+        item("site", "mode.requested", **asked),
+        item("site", "mode.changed", **changed, until="2026-07-01T13:30:05Z"),
+    )
+    assert found == [
+        "12:30:05  the store                   a mode is asked for"
+        " (action set, mode stock_take, for 2 h, count)",
+        "12:30:05  the store                   mode stock take (before: open; by ann, count)",
+    ]
+
+
+def test_an_acknowledged_incident_and_rules_on_trial_are_told() -> None:
+    tried: dict[str, Any] = {
+        "config": "b",
+        "before": "a",
+        "watch": 45.0,
+        "by": "ann",
+        "reason": "gates",
+    }
+    found = lines(
+        feed(),
+        item("site", "incident.acknowledged", name="walk_out", by="ann", reason="seen"),
+        item("site", "config.applied", **tried),
+    )
+    assert found == [
+        "12:30:05    incident: walk out is looked after, says ann (seen)",
+        "12:30:05  the store                   NEW RULES RUN, on trial"
+        " (config b, before a, watch 45 s, gates)",
+    ]
+
+
+def test_a_long_name_stays_apart_from_what_it_says() -> None:
+    made = Feed(names={"exit": "Emergency exit in the stockroom"}, zone=ZoneInfo("UTC"))
+    found = lines(made, item("exit", "door.forced"))
+    assert found == ["11:30:05  Emergency exit in the stockroom  FORCED OPEN"]
+
+
 def test_a_lost_cable_is_told_once_with_its_reason_and_its_return_only_after_a_loss() -> None:
     found = lines(
         feed(),
