@@ -21,7 +21,7 @@ from edge.config.model import Configuration
 from edge.decide import Decider
 from edge.encode import Body, body_of, event_of, utc
 from edge.stories import Missed, because
-from rules.model import Fact, Fired, NotFired, Rule
+from rules.model import Absence, Fact, Fired, NotFired, Rule, Trigger
 from rules.trigger_facts import matches
 from rules.triggers import facts_of
 
@@ -64,6 +64,7 @@ class Again:
         self._rule, self._then = rule, then
         self._decider = Decider(configuration)
         self._facts = [fact for trigger in rule.when for fact, _role in facts_of(trigger)]
+        self._wanted = [fact for trigger in rule.when for fact in _wanted(trigger)]
         self._signals = {(m, f.signal) for f in self._facts if f.signal for m in f.members}
         self._heard: list[Event] = []
         """Events of the time that one of its facts may mean."""
@@ -205,7 +206,7 @@ class Again:
             self._reason("clock", "the clock was not trusted: daily and site.open are not known")
         for member, down in self._down.items():
             self._reason("link", f"{member} could not be heard from {utc(down)} on")
-        for fact in self._facts:
+        for fact in self._wanted:
             if fact.signal is not None:
                 self._signal(fact)
             else:
@@ -259,6 +260,13 @@ class Again:
         reason = Reason(code=code, text=text)
         if reason not in self._then.reasons:
             self._then.reasons.append(reason)
+
+
+def _wanted(trigger: Trigger) -> list[Fact]:
+    """Return the facts that have to come; what an absence waits for in vain is none of them."""
+    if isinstance(trigger, Absence):
+        return list(trigger.fact)
+    return [fact for fact, _role in facts_of(trigger)]
 
 
 def _missed(decision: NotFired, at: datetime) -> Missed:

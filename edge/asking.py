@@ -61,6 +61,7 @@ class Found:
     """The one with the latest near miss last."""
     begins: datetime | None = None
     """Time of the oldest record of the journal."""
+    newest: datetime | None = None
 
 
 def find(scan: Scan, asked: Asked) -> Found:
@@ -69,8 +70,8 @@ def find(scan: Scan, asked: Asked) -> Found:
     Raises:
         JournalError: it can't be read.
     """
-    found = Found(begins=_time(scan.at_or_after(scan.first)))
-    newest = _time(scan.at_or_after(scan.last))
+    newest = ends(scan)
+    found = Found(begins=_time(scan.at_or_after(scan.first)), newest=newest)
     groups: dict[tuple[str, str, str], Group] = {}
     first, last = _range(scan, asked)
     rule = asked.rule if asked.event is None else asked.rule or _rule_of(scan, asked.event)
@@ -87,6 +88,11 @@ def find(scan: Scan, asked: Asked) -> Found:
             found.firings.append(one)
     found.groups = sorted(groups.values(), key=lambda group: group.last)
     return found
+
+
+def ends(scan: Scan) -> datetime | None:
+    """Return the time of the newest record; None: there is none."""
+    return _time(scan.at_or_after(scan.last))
 
 
 def mentions(scan: Scan, rule: str) -> bool:

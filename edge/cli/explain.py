@@ -51,6 +51,7 @@ def act(chosen: argparse.Namespace) -> int:
     from buffer.scan import Scan
     from buffer.storage import JournalError
     from edge import asking, times
+    from edge.cli.plainly import wrapped
     from edge.cli.telling import Teller
 
     configuration = _configuration(chosen)
@@ -62,14 +63,6 @@ def act(chosen: argparse.Namespace) -> int:
     except ValueError as error:
         raise WrongUsage(str(error)) from None
     bounded = chosen.last is not None or (since is None and at is None and not chosen.event)
-    asked = asking.Asked(
-        rule=chosen.rule,
-        since=since if at is None else at - asking.AROUND,
-        until=None if at is None else at + asking.AROUND,
-        firings=(chosen.last or (LAST if chosen.rule else LAST_OF_ALL)) if bounded else None,
-        device=chosen.device,
-        event=chosen.event,
-    )
     path = chosen.journal or _journal(chosen, configuration)
     if not path.exists():
         raise Failed(f"there is no journal {path}")
@@ -77,12 +70,26 @@ def act(chosen: argparse.Namespace) -> int:
     try:
         with Scan(path) as scan:
             _known(chosen, configuration, scan)
+            latest = max(now, asking.ends(scan) or now)
+            if at is not None and at > latest:
+                here = f"{latest.astimezone(zone):%d %b %Y %H:%M}"
+                raise WrongUsage(f"--at {chosen.at} is yet to come: at the site it is {here}")
+            asked = asking.Asked(
+                rule=chosen.rule,
+                since=since if at is None else at - asking.AROUND,
+                until=None if at is None else min(at + asking.AROUND, latest),
+                firings=(chosen.last or (LAST if chosen.rule else LAST_OF_ALL))
+                if bounded
+                else None,
+                device=chosen.device,
+                event=chosen.event,
+            )
             found = asking.find(scan, asked)
             rules = {r.id: r for r in configuration.rules.rules} if configuration else {}
             if at is not None and chosen.rule in rules and configuration is not None:
                 from edge.then import look
 
-                around = (at - asking.AROUND, at + asking.AROUND)
+                around = (at - asking.AROUND, min(at + asking.AROUND, latest))
                 then = look(scan, configuration, rules[chosen.rule], *around)
     except JournalError as error:
         raise Failed(str(error)) from None
@@ -93,9 +100,9 @@ def act(chosen: argparse.Namespace) -> int:
         words.print_json(_as_json(chosen, found, then, waits))
         return DONE
     names = {d: c.name for d, c in configuration.devices.items()} if configuration else {}
-    teller = Teller(names=names, rules=rules, zone=zone)
+    teller = Teller(names=names, rules=rules, zone=zone, newest=found.newest)
     for line in _lines(chosen, asked, found, then, waits, teller):
-        print(line)
+        print("\n".join(wrapped(line)))
     return DONE
 
 
@@ -195,7 +202,7 @@ def _lines(
     for firing in reversed(found.firings):
         lines += [*teller.story(firing), ""]
     if not found.firings:
-        lines += [f"{chosen.rule or 'no rule'} did not fire{_when(asked, found, teller)}", ""]
+        lines += [f"{chosen.rule or 'no rule'} {_not_fired(asked, found, teller)}", ""]
     exact = then.missed if then is not None and then.replayed else []
     if exact:
         lines += ["near misses, decided again from what the journal has:"]
@@ -210,8 +217,9 @@ def _lines(
         lines += teller.why_not(then)
     elif then is None and not found.firings and chosen.rule in teller.rules:
         lines += teller.standing(teller.rules[chosen.rule])
-    for wait in waits or ():
-        lines.append(teller.wait(wait))
+    if waits and lines and lines[-1]:
+        lines.append("")
+    lines += [teller.wait(wait) for wait in waits or ()]
     return lines[:-1] if lines and not lines[-1] else lines
 
 
@@ -221,9 +229,17 @@ def _of_all(asked: Asked, found: Found, teller: Teller) -> list[str]:
     lines = [teller.line(firing) for firing in reversed(found.firings)]
     lines = lines or [f"no rule fired{_when(asked, found, teller)}"]
     if found.groups:
-        lines += ["", "near misses:"]
+        before = len(found.groups) - LAST_OF_ALL
+        more = f" (and {before} before: name a rule)" if before > 0 else ""
+        lines += ["", f"near misses{more}:"]
         lines += [teller.group_line(group) for group in found.groups[-LAST_OF_ALL:]]
     return lines
+
+
+def _not_fired(asked: Asked, found: Found, teller: Teller) -> str:
+    """Return `did not fire from … to …`, or `has not fired since …`."""
+    when = _when(asked, found, teller)
+    return f"did not fire{when}" if asked.until is not None else f"has not fired{when}"
 
 
 def _when(asked: Asked, found: Found, teller: Teller) -> str:
@@ -234,4 +250,4 @@ def _when(asked: Asked, found: Found, teller: Teller) -> str:
         return f" from {told(asked.since)} to {told(asked.until)}"
     if asked.since is not None:
         return f" since {told(asked.since)}"
-    return f" since the journal begins, {told(found.begins)}" if found.begins else ""
+    return f" since the journal began, {told(found.begins)}" if found.begins else ""

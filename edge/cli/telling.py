@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
+
+from edge.cli.plainly import failing, reads, seconds, shown, span
 
 if TYPE_CHECKING:
     from edge.again import Then
@@ -20,24 +22,15 @@ ENDS = {
     "limit": "the device's own limit",
     "gone": "its rule was changed or did not outlive a restart",
 }
+SECONDS = frozenset({"duration", "open_for", "active_for", "seconds", "for"})
+"""Fields of signals that are so many seconds."""
 _LEFT_OUT: tuple[Any, ...] = (None, "", [], {}, "unknown")
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)")
+_HOLDS = re.compile(r"(until: )?(\S+) \w+=(\S+) holds")
+_LEASE = re.compile(r"(\S+) has its (\S+)")
+A_WHILE = timedelta(days=180)
 DULL = 3
 """Records of near misses of one kind up to which each has a line of its own."""
-
-
-def span(seconds: float) -> str:
-    """Return `18 ms`, `2.5 s`, `2 min 5 s`, `1 h 5 min`."""
-    seconds = max(seconds, 0.0)
-    if seconds < 0.9995:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 119.5:
-        return f"{seconds:.1f} s".replace(".0 s", " s")
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min" + (f" {rest} s" if rest else "")
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h" + (f" {minutes} min" if minutes else "")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,6 +41,8 @@ class Teller:
     """What people call a device, by its id."""
     rules: Mapping[str, Rule] = field(default_factory=dict)
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    newest: datetime | None = None
+    """Time of the newest record."""
 
     # --- times and names ---------------------------------------------------------------------
 
@@ -59,8 +54,11 @@ class Teller:
         return f"{local:%a %d %b %Y %H:%M:%S} ({day}{utc:%H:%M:%S} UTC)"
 
     def time(self, at: datetime) -> str:
-        """Return `22 Nov 17:03:12`."""
-        return f"{at.astimezone(self.zone):%d %b %H:%M:%S}"
+        """Return `22 Nov 17:03:12`; with the year if that is half a year before the newest."""
+        local = at.astimezone(self.zone)
+        long_ago = self.newest is not None and abs(self.newest - local) > A_WHILE
+        year = f" {local:%Y}" if long_ago else ""
+        return f"{local:%d %b}{year} {local:%H:%M:%S}"
 
     def name(self, device: str) -> str:
         """Return `Front gates (eas_front)`."""
@@ -120,7 +118,7 @@ class Teller:
         """Return `Front gates (eas_front) said eas.alarm (direction out)`."""
         who = "the site" if fact.device == "site" else self.name(fact.device)
         fields = [
-            key if value is True else f"{key} {value}"
+            _field(key, value)
             for key, value in fact.fields.items()
             if value not in _LEFT_OUT and value is not False and not isinstance(value, dict)
         ]
@@ -147,7 +145,7 @@ class Teller:
         if told.device == "site":
             values = " ".join(str(v) for v in told.parameters.values())
             return f"{told.command} {values}: {_result(told)}".replace(" :", ":")
-        values = "".join(f" {value}" for value in _shown(told.parameters))
+        values = "".join(f" {value}" for value in _parameters(told.parameters))
         lasts = f" for {span(told.lasts)}" if told.lasts is not None else ""
         text = f"{self.name(told.device)}: {told.command}{values}{lasts}: {_result(told)}"
         if told.ended is not None and told.because == "renewed":
@@ -171,11 +169,12 @@ class Teller:
                 of = f"{span(missed.why.held)} of {span(missed.why.wanted)}"
                 return f"{held}{of}"
         if missed.miss == "if" and missed.why.condition not in ("", missed.reason):
-            reason = missed.reason.removeprefix(f"if {missed.why.condition}: ")
-            return f"{who}if {missed.why.condition}: {reason}"
+            asked = missed.why.condition
+            part, read = failing(asked, missed.why.read)
+            return f"{who}if {part}: {reads(read) or missed.reason.removeprefix(f'if {asked}: ')}"
         if missed.miss == "blind":
             return f"{who}nobody could know: {missed.reason}"
-        return f"{who}{missed.reason}"
+        return f"{who}{seconds(missed.reason)}"
 
     def group(self, group: Group) -> list[str]:
         """Return the lines of near misses of one kind: few each for itself, many in one."""
@@ -220,9 +219,22 @@ class Teller:
 
     def wait(self, wait: Mapping[str, Any]) -> str:
         """Return what a rule waits for now."""
-        who = f"{self.name(wait['member'])}: " if wait.get("member") else ""
-        left = f", {span(wait['left'])} more" if wait.get("left") is not None else ""
-        return f"now: {wait['rule']}: {who}{wait['text']}{left}"
+        who = self.name(wait["member"]) if wait.get("member") else ""
+        left = span(wait["left"]) if wait.get("left") is not None else "some time"
+        text = seconds(str(wait["text"]))
+        held, lease = _HOLDS.fullmatch(text), _LEASE.fullmatch(text)
+        if held is not None:
+            until, device, value = held.groups()
+            so = f"{who or self.name(device)} is {value}"
+            then = "what it ordered ends" if until else "it fires"
+            return f"now: {wait['rule']}: {so}; {then} in {left} if that lasts"
+        if lease is not None:
+            told = f"{self.name(lease[1])}: {lease[2]} for {left} more"
+        elif wait.get("what") == "escalation":
+            told = f"{text}, in {left}"
+        else:
+            told = f"{text}, {left} more"
+        return f"now: {wait['rule']}: {who}{': ' if who else ''}{told}"
 
     def local(self, text: str) -> str:
         """Return `text` with times in the place of ISO times."""
@@ -238,22 +250,32 @@ def _column(title: str, told: Iterable[str]) -> list[str]:
 def _condition(why: Because) -> list[str]:
     if not why.condition:
         return []
-    read = ", ".join(f"{what} was {_value(value)}" for what, value in why.read.items())
+    if list(why.read) == [why.condition] and shown(why.read[why.condition]) == why.answer:
+        return [f"{why.condition}: {why.answer}"]
+    read = reads(why.read)
     return [f"{why.condition}: {why.answer}" + (f", for {read}" if read else "")]
 
 
-def _value(value: Any) -> str:
-    return "unknown" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+def _field(key: str, value: Any) -> str:
+    """Return `aisle 1`, `amount 20.00`, `for 2 h`, `found after a restart`."""
+    if value is True:
+        return "found after a restart" if key == "changed_while_down" else key.replace("_", " ")
+    if isinstance(value, float) and key == "amount":
+        return f"amount {value:.2f}"
+    if isinstance(value, (int, float)) and key in SECONDS:
+        return f"{key.replace('_', ' ')} {span(value)}"
+    return f"{key.replace('_', ' ')} {value}"
 
 
-def _shown(parameters: Mapping[str, Any]) -> Iterable[str]:
+def _parameters(parameters: Mapping[str, Any]) -> Iterable[str]:
+    """Yield `gate`, `"text"`, `for 60 s`, `from 20 s before`."""
     for name, value in parameters.items():
-        if name == "text":
-            yield f'"{value}"'
-        elif name in ("before", "duration"):
-            yield f"{name} {span(float(value))}"
-        else:
-            yield str(value)
+        if name not in ("before", "duration"):
+            yield f'"{value}"' if name == "text" else str(value)
+    if "duration" in parameters:
+        yield f"for {span(float(parameters['duration']))}"
+    if parameters.get("before"):
+        yield f"from {span(float(parameters['before']))} before"
 
 
 def _result(told: Told) -> str:
