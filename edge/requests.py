@@ -23,7 +23,7 @@ from edge.version import VERSION
 from rules.engine import ACKNOWLEDGED
 from rules.model import Rule
 from rules.modes import REQUESTED
-from rules.problems import nearest_or_all
+from rules.problems import did_you_mean, nearest_or_all
 
 MOVING_WITHIN = 5.0
 """Seconds since the last turn of the pipeline in which it counts as moving."""
@@ -213,7 +213,8 @@ class Desk:
     def _command(self, device: str, kind: str, parameters: Any) -> Command:
         driver = self._parts.drivers.get(device)
         if driver is None:
-            raise Misused(f"there is no device {device!r}")
+            hint = did_you_mean(device, list(self._parts.drivers))
+            raise Misused(f"there is no device {device!r}" + (f"; {hint}" if hint else ""))
         words = sorted(c.kind for c in driver.accepts)
         if kind not in BY_KIND or BY_KIND[kind] not in driver.accepts:
             told = f"it can: {', '.join(words)}" if words else "it takes no commands"
@@ -281,7 +282,7 @@ class Desk:
         name = str(request.get("name"))
         known = sorted(_incidents(self._parts.configuration.rules.rules))
         if name not in known:
-            told = f"they open: {', '.join(known)}" if known else "they open none"
+            told = nearest_or_all(name, known, "they open") or "they open none"
             raise Misused(f"no rule opens an incident {name!r}; {told}")
         fields = {"name": name, "by": _by(request), "reason": _reason(request)}
         await self._asked(ACKNOWLEDGED, fields, Priority.operations)

@@ -8,7 +8,6 @@ import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -116,16 +115,13 @@ async def _back_again(request: dict[str, Any], gone: NotRunning) -> dict[str, An
     raise gone
 
 
-def tell_watch(answer: dict[str, Any], tell: Told) -> None:
+def tell_watch(answer: dict[str, Any], tell: Told, zone: str) -> None:
+    """Say until when the new rules are watched, by the clock of the site's `zone`."""
     watch = answer["watch"]
     if watch is None:
         return
     most = ", ".join(f"{watch['at_most'][word]} {CALLED[word][1]}" for word in WORDS)
-    tell("watch", f"until {local(watch['until'])}: at most {most}", **watch)
-
-
-def local(at: str) -> str:
-    return f"{datetime.fromisoformat(at).astimezone():%H:%M:%S}"
+    tell("watch", f"until {words.site_time(watch['until'], zone)}: at most {most}", **watch)
 
 
 # --- its end -------------------------------------------------------------------------------------

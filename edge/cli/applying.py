@@ -14,7 +14,7 @@ from typing import Any
 from edge import backtest_words as say
 from edge import installing, swap, trial
 from edge.cli import words
-from edge.cli.applied import Told, install, local, status_of, tell_watch, wait
+from edge.cli.applied import Told, install, status_of, tell_watch, wait
 from edge.cli.exits import DONE, Failed, WrongUsage
 from edge.config import files
 from edge.config.last_good import NAME
@@ -41,7 +41,8 @@ def _apply(chosen: argparse.Namespace, tell: Told) -> int:
     folder: Path = chosen.config
     status = status_of(folder)
     if status["watch"] is not None:
-        raise Failed(f"other rules are on trial until {local(status['watch']['until'])}")
+        until = words.site_time(status["watch"]["until"], status["timezone"])
+        raise Failed(f"other rules are on trial until {until}; --confirm or --revert ends that")
     if status["evacuation"] == "yes":
         raise Failed("an evacuation is on: no time for other rules")
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -74,7 +75,7 @@ def _apply(chosen: argparse.Namespace, tell: Told) -> int:
             "reason": chosen.reason,
         }
         answer = install(folder, candidate, differ, request, tell)
-    tell_watch(answer, tell)
+    tell_watch(answer, tell, status["timezone"])
     return wait(new.hash, tell) if chosen.wait and answer["watch"] else DONE
 
 

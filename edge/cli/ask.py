@@ -53,6 +53,7 @@ def asked(request: dict[str, Any]) -> Any:
 
 def act_status(chosen: argparse.Namespace) -> int:
     from edge.cli.mode import spelt
+    from edge.cli.plainly import span
 
     status = asked({"do": "status"})
     if chosen.json:
@@ -64,8 +65,8 @@ def act_status(chosen: argparse.Namespace) -> int:
     rows = [
         ("site", f"{status['site']} (configuration {status['config']})"),
         ("version", status["version"]),
-        ("up for", f"{status['up_for']:.0f} s"),
-        ("clock", f"{status['time']} ({status['clock']})"),
+        ("up for", span(round(status["up_for"]))),
+        ("clock", _clock(status)),
         ("evacuation", "ON" if status["evacuation"] == "yes" else "off"),
         ("mode", spelt(status["mode"])),
         ("devices down", down),
@@ -81,6 +82,14 @@ def act_status(chosen: argparse.Namespace) -> int:
     return DONE
 
 
+def _clock(status: dict[str, Any]) -> str:
+    """Return `Sun 22 Nov 2026 17:57:09, Europe/London (trusted)`."""
+    from zoneinfo import ZoneInfo
+
+    local = datetime.fromisoformat(status["time"]).astimezone(ZoneInfo(status["timezone"]))
+    return f"{local:%a %d %b %Y %H:%M:%S}, {status['timezone']} ({status['clock']})"
+
+
 def _on_trial(status: dict[str, Any]) -> list[tuple[str, str]]:
     """Return what is to be said of rules that are tried, or were gone back from."""
     watch, refused = status["watch"], status["refused"]
@@ -88,7 +97,7 @@ def _on_trial(status: dict[str, Any]) -> list[tuple[str, str]]:
     if watch is not None:
         seen, most = watch["seen"], watch["at_most"]
         counts = ", ".join(f"{seen[word]} of {most[word]} {CALLED[word][1]}" for word in WORDS)
-        until = f"{datetime.fromisoformat(watch['until']).astimezone():%H:%M:%S}"
+        until = words.site_time(watch["until"], status["timezone"])
         rows.append(("on trial", f"until {until}, else back to {watch['before']}: {counts}"))
     return rows
 
@@ -112,6 +121,8 @@ def act_devices(chosen: argparse.Namespace) -> int:
         table = types_table.types_table() if chosen.types else types_table.signals_table()
         print(table, end="")
         return DONE
+    from edge.cli.plainly import span
+
     devices = asked({"do": "devices"})
     if chosen.json:
         words.print_json(devices)
@@ -119,7 +130,8 @@ def act_devices(chosen: argparse.Namespace) -> int:
     rows = [("device", "type", "name", "states")]
     for device in devices:
         states = ", ".join(
-            f"{name} {state['value']}" + (f" for {state['for']:.0f} s" if state["for"] else "")
+            f"{name} {state['value']}"
+            + (f" for {span(round(state['for']))}" if state["for"] else "")
             for name, state in device["states"].items()
         )
         rows.append((device["device"], device["type"], device["name"], states))

@@ -9,6 +9,7 @@ from edge.cli import words
 from edge.cli.ask import asked
 from edge.cli.exits import DONE
 from edge.cli.orders import person, who
+from edge.cli.plainly import span
 
 EXAMPLE = "storewarden mode set stock_take --for 2h --reason 'yearly count'"
 
@@ -81,9 +82,9 @@ def _show(chosen: argparse.Namespace, request: dict[str, Any]) -> int:
 
 
 def spelt(mode: dict[str, Any]) -> str:
-    """Return `stock_take, set by Ann for 2 h 0 min more: yearly count`, or `open, by the hours`."""
+    """Return `stock_take, set by Ann for 2 h more: yearly count`, or `open, by the hours`."""
     if "reason" not in mode:
         return f"{mode['mode']}, by the hours"
     minutes = -(-round(mode["ends_in"]) // 60)
-    left = f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+    left = span(minutes * 60.0) if minutes > 1 else "1 min"
     return f"{mode['mode']}, set by {mode['by']} for {left} more: {mode['reason']}"

@@ -70,6 +70,17 @@ def print_json(data: Any) -> None:
     sys.stdout.write("\n")
 
 
+def site_time(at: str, zone: str) -> str:
+    """Return the site's time of an ISO time: `17:57:09`, on another day `Mon 23 Nov 17:57:09`."""
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    there = ZoneInfo(zone)
+    local = datetime.fromisoformat(at).astimezone(there)
+    day = "" if local.date() == datetime.now(there).date() else f"{local:%a %d %b} "
+    return f"{day}{local:%H:%M:%S}"
+
+
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Return rows as columns."""
     if not rows:

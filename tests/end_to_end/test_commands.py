@@ -88,6 +88,8 @@ def test_an_order_is_done_refused_or_wrongly_written(tmp_path: Path) -> None:
             (("order", "light_tills", "release", *why), 2, "light_tills cannot release"),
             (("order", "light_tills", "dance", *why), 2, "dance"),
             (("order", "nobody", "sound", *why), 2, "there is no device 'nobody'"),
+            (("order", "siren_fron", "sound", *why), 2, "did you mean siren_front?"),
+            (("incident", "ack", "walk_ot", *why), 2, "did you mean walk_out?"),
             (("order", "light_tills", "switch_on"), 2, "--reason"),
             (("order", "light_tills", "switch_on", "--for", "5", *why), 2, "did you mean 5s?"),
             (("order", "light_tills", "switch_on", "loud", *why), 2, "k=v"),
