@@ -153,7 +153,7 @@ class Changes:
             hup.clear()
             async with self._busy:
                 with suppress(Refused):  # said already
-                    await self._reload()
+                    await aside.unharmed(self._reload())
 
     async def reload(self) -> dict[str, Any]:
         """Load the folder, as SIGHUP does, once no other change is under way.
@@ -267,9 +267,9 @@ class Changes:
                 if self._watch is not watch:
                     continue
                 if watch.too_much:
-                    await self._revert("the watch", watch.too_much)
+                    await aside.unharmed(self._revert("the watch", watch.too_much))
                 else:
-                    await self._confirm("the watch", watch.seen())
+                    await aside.unharmed(self._confirm("the watch", watch.seen()))
 
     async def _confirm(self, by: str, reason: str) -> None:
         """Let the rules on trial be the last good ones."""
