@@ -34,7 +34,10 @@ RULES = RULES_YAML + (
     quiet: {for: 60s, at_most: 10m}
     do: [{incident: metal}]
   unexplained:
-    when: {before: {eas_front: eas.alarm, direction: out}, without: {panic: button.pressed}, within: 30s}
+    when:
+      before: {eas_front: eas.alarm, direction: out}
+      without: {panic: button.pressed}
+      within: 30s
     do: [{incident: theft}]
   twice:
     when: {eas_front: eas.jammer}
