@@ -49,7 +49,7 @@ class _Asked:
 
     def count(
         self, device: str, kind: str, within: float, fields: Mapping[str, Any] = NO_FIELDS
-    ) -> int:
+    ) -> int | None:
         value = self._view.count(device, kind, within, fields)
         self._read[f"count({device!r}, {kind!r}, '{within:g}s'{_with(fields)})"] = value
         return value

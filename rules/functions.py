@@ -96,8 +96,18 @@ def count(
     within: float,
     fields: Mapping[str, Any] = NO_FIELDS,
 ) -> int:
-    """Return how often `devices` together said `kind`, with `fields`, in `within` seconds."""
-    return sum(view.count(device, kind, within, fields) for device in devices)
+    """Return how often `devices` together said `kind`, with `fields`, in `within` seconds.
+
+    Raises:
+        Unknown: some may be forgotten.
+    """
+    found = 0
+    for device in devices:
+        times = view.count(device, kind, within, fields)
+        if times is None:
+            raise Unknown
+        found += times
+    return found
 
 
 Part = Literal["device", "devices", "signal", "state", "duration", "variable"]

@@ -117,8 +117,8 @@ class StateView(Protocol):
 
     def count(
         self, device: str, kind: str, within: float, fields: Mapping[str, Any] = NO_FIELDS
-    ) -> int:
-        """Return how often the device said `kind`, with `fields`, in the last `within` seconds."""
+    ) -> int | None:
+        """Return how often it did in the last `within` seconds; None: some may be forgotten."""
         ...
 
 

@@ -13,10 +13,9 @@ from drivers.signals import UNKNOWN
 from rules import ticks
 from rules.event_json import Events
 from rules.tallies import NO_FIELDS, Tallied, Tally
+from rules.ticks import LONG_AGO
 
 LINK = "link"
-LONG_AGO = -1e15
-"""A tick before every other; a JSON value, as minus infinity is not."""
 OVERTAKEN = 10.0
 """Seconds that an event may be overtaken by, or a deadline run late, and still see what was so
 at its own tick."""
@@ -301,6 +300,11 @@ class States:
         tally = self._tallies.get((device, kind, *fields) if fields else (device, kind))
         return tally.ticks(fields) if tally is not None else []
 
+    def forgotten(self, device: str, kind: str, fields: Mapping[str, Any]) -> float:
+        """Return the tick until which some that had these fields may be forgotten."""
+        tally = self._tallies.get((device, kind, *fields))
+        return tally.gap(fields) if tally is not None else LONG_AGO
+
     def of(self, device: str) -> dict[str, tuple[str, float]]:
         """Return the states of one device: name to value and since when it is so."""
         return {
@@ -325,15 +329,19 @@ class States:
         for (device, kind), heard in self._said.items():
             old = max(bisect_right(heard, since) - 1, 0)
             said.setdefault(device, {})[kind] = heard[old:]
-        kept = [(key, tally.save()) for key, tally in self._tallies.items()]
+        plain = [(key, tally.save()) for key, tally in self._tallies.items() if len(key) == 2]
         return {
             "levels": levels,
             "links": {
                 device: [list(s) for s in link.spans] for device, link in self._links.items()
             },
             "said": said,
-            "times": [[*key, rows[0][1]] for key, rows in kept if rows and len(key) == 2],
-            "apart": [[list(key), rows] for key, rows in kept if rows and len(key) > 2],
+            "times": [[*key, rows[0][1]] for key, rows in plain if rows],
+            "apart": [
+                [list(key), tally.save(), tally.forgotten]
+                for key, tally in self._tallies.items()
+                if len(key) > 2
+            ],
         }
 
     def restore(self, saved: Mapping[str, Any], events: Events) -> None:
@@ -349,10 +357,10 @@ class States:
         for device, kinds in saved["said"].items():
             for kind, heard in kinds.items():
                 self._said[device, kind] = list(heard)
-        times = [([device, kind], [[[], heard]]) for device, kind, heard in saved["times"]]
-        for key, rows in (*times, *saved.get("apart", ())):
+        plain = [([device, kind], [[[], heard]]) for device, kind, heard in saved["times"]]
+        for key, rows, *forgotten in (*plain, *saved.get("apart", ())):
             if tuple(key) in self._tallies:
-                self._tallies[tuple(key)].restore(rows)
+                self._tallies[tuple(key)].restore(rows, *forgotten)
 
 
 @dataclass(slots=True)
@@ -378,8 +386,10 @@ class View:
 
     def count(
         self, device: str, kind: str, within: float, fields: Mapping[str, Any] = NO_FIELDS
-    ) -> int:
+    ) -> int | None:
         times = self.states.times(device, kind, fields)
+        if fields and self.states.forgotten(device, kind, fields) > self.tick - within:
+            return None
         return max(self._heard(times) - bisect_right(times, ticks.before(self.tick, within)), 0)
 
     def _heard(self, ticks: list[float]) -> int:

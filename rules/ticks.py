@@ -5,6 +5,8 @@ In floating point 0.1 + 0.2 lies beyond 0.3, and what comes exactly at a deadlin
 
 from __future__ import annotations
 
+LONG_AGO = -1e15
+"""A tick before every other; a JSON value, as minus infinity is not."""
 _DIGITS = 6
 
 

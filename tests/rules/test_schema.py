@@ -54,6 +54,10 @@ NOT_SEEN = {
         "templates: a signal, a mode and a time that are none",
         "templates: a mistake in a template names the rule",
     },
+    "what stands inside an expression": {
+        "conditions: a field that the signal does not have",
+        "conditions: a state where a field's value is meant",
+    },
     "a tag: an editor hands on its text only": {"steps: a secret as a text"},
     "which device an event comes from": {
         "steps: a neighbour that can't do it",

@@ -14,6 +14,7 @@ from drivers.event import Event
 from rules.event_json import Events
 from rules.states import OVERTAKEN, States
 from rules.tallies import SAID_AT_MOST, VALUES_AT_MOST, Tally
+from rules.ticks import LONG_AGO
 from tests.rules.building import said
 
 GATE = ("eas_front", "eas.alarm")
@@ -97,8 +98,8 @@ def test_an_event_that_was_overtaken_counts_in_its_place(
         same(states, events, events[-1].tick - OVERTAKEN)
 
 
-def restored(states: States) -> States:
-    events, again = Events(), States(ASKED)
+def restored(states: States, asked: Mapping[tuple[str, ...], float] = ASKED) -> States:
+    events, again = Events(), States(asked)
     saved = json.loads(json.dumps(states.save(events, since=-1e9)))
     again.restore(saved, Events.restore(json.loads(json.dumps(events.save()))))
     return again
@@ -121,14 +122,16 @@ def test_other_rules_keep_what_they_ask_for_too_and_forget_the_rest() -> None:
     states.count({by_direction: WITHIN})
     assert states.at(2.0).count(*GATE, WITHIN, {"direction": "in"}) == 1
     assert states.at(2.0).count(*GATE, WITHIN, {"aisle": 2, "direction": "in"}) == 0
-    assert states.save(Events(), since=0.0)["apart"] == [[list(by_direction), [[["in"], [1.0]]]]]
+    assert states.save(Events(), since=0.0)["apart"] == [
+        [list(by_direction), [[["in"], [1.0]]], LONG_AGO]
+    ]
 
 
 def test_what_no_rule_asks_for_is_not_kept() -> None:
     states = States()
     states.apply(said(1.0, *GATE, direction="in"))
     assert states.at(2.0).since(*GATE, {"direction": "in"}) is None
-    assert states.save(Events(), since=0.0)["apart"] == []
+    assert "direction" not in json.dumps(states.save(Events(), since=0.0)["apart"])
 
 
 def test_of_too_many_values_the_least_recently_said_are_forgotten() -> None:
@@ -147,8 +150,25 @@ def test_however_often_it_is_said_memory_is_bounded() -> None:
     tally = Tally(("cashier",), 1e9)
     for number in range(SAID_AT_MOST + 100):
         tally.take(said(number, "till_1", "pos.no_sale", cashier=str(number % 2)))
-    assert sum(len(ticks) for _, ticks in tally.save()) == SAID_AT_MOST
+    assert sum(len(ticks) for _, ticks, _ in tally.save()) == SAID_AT_MOST
     assert tally.ticks({"cashier": "1"})[-1] == SAID_AT_MOST + 99
+    assert [tally.gap({"cashier": who}) for who in "012"] == [98.0, 99.0, LONG_AGO]
+
+
+def test_what_may_be_forgotten_is_not_counted_as_never_said() -> None:
+    asked = ("till_1", "pos.refund", "receipt")
+    states = States({asked: 5000.0})
+    for number in range(VALUES_AT_MOST + 2):
+        states.apply(said(number, "till_1", "pos.refund", receipt=str(number)))
+    states = restored(states, {asked: 5000.0})
+
+    def count(receipt: str, within: float) -> int | None:
+        return states.at(1002.0).count("till_1", "pos.refund", within, {"receipt": receipt})
+
+    assert [count(receipt, 1001.0) for receipt in ("0", "1", "2", "new")] == [0, 0, 1, 0]
+    assert [count(receipt, 1002.0) for receipt in ("0", "1", "2", "new")] == [None, None, 1, None]
+    states.apply(said(1002.0, "till_1", "pos.refund", receipt="1"))
+    assert (count("1", 1000.0), count("1", 1002.0)) == (1, None)
 
 
 def test_a_value_that_can_not_be_compared_is_as_if_it_were_not_said() -> None:
