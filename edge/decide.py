@@ -288,15 +288,17 @@ class Decider:
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
-        """Take what `save` returned, of this or an earlier configuration. The latch comes first.
+        """Take what `save` returned, of this or an earlier configuration.
+
+        The latch and the leases come first: what can't be read after them keeps no door shut.
 
         A rule that is new or changed begins at `resume`: what is replayed was not meant for it.
         """
         if self.evacuation is not None and saved["evacuation"] is not None:
             self.evacuation.restore(saved["evacuation"])
+        self.outputs.restore(saved["outputs"])
         if "modes" in saved:
             self.modes.restore(saved["modes"])
-        self.outputs.restore(saved["outputs"])
         rules, world = self._configuration.rules.rules, self._configuration.world
         known = known_to(saved["engine"], rules)
         if known is not None and len(known) < len(rules):

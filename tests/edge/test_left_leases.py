@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edge.decide import Decider
+from edge.past import Past, replay
 from tests.edge.shop import Story, ordered, orders, said, shop
 
 RULES = """
@@ -108,6 +110,18 @@ def test_after_an_update_that_reads_no_old_state_only_released_doors_stay(
     saved = story.decider.save()
     saved["engine"]["version"] = version
     assert held(again(saved, tmp_path)) == ["lock_exit by call_point"]
+
+
+@pytest.mark.parametrize("part", ["modes", "engine"])
+def test_a_part_that_cannot_be_read_shuts_no_door(
+    tmp_path: Path, part: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    saved = pressed(tmp_path).decider.save() | {part: {"version": 2, "held": {"mode": "open"}}}
+    decider = Decider(shop(tmp_path, rules=RULES))
+    with caplog.at_level(logging.CRITICAL):
+        replay(Past(state={"decider": saved}), decider)
+    decider.resume(5.0, same_boot=True, silent_for=4.0)
+    assert held(decider) == ["lock_exit by call_point"]
 
 
 def test_rules_that_begin_afresh_leave_only_released_doors(tmp_path: Path) -> None:
