@@ -69,6 +69,8 @@ class Pipeline:
         self.followers: list[Following] = []
         self.turned = clock.tick()
         """Tick of the last turn."""
+        self._taken: Event | None = None
+        """What was taken from the inbox and is not written yet."""
         self._rests = asyncio.Event()
         self._rests.set()
         self._fed = 0.0
@@ -113,7 +115,7 @@ class Pipeline:
     def decide(self) -> list[Done]:
         """Decide what is due, then the most urgent event if there is one; hand the orders over."""
         if len(self.inbox):
-            event = self.inbox.take()
+            event = self._taken = self.inbox.take()
             oldest = self.inbox.oldest_tick()
             done = self._advance(event.tick if oldest is None else min(event.tick, oldest))
             event = self.decider.modes.amended(event)
@@ -132,12 +134,20 @@ class Pipeline:
         """Journal what was decided, count it, show it, and answer who asked."""
         for event, stamp, turn in done:
             self._write(event, stamp, turn)
+        self._taken = None
         if self.traces.next_due <= self.turned:
             self._trace(self._now(), self.traces.due(self.turned))
         self._keep()
 
     def finish(self) -> None:
-        """Journal the near misses that wait for their ten minutes: at a stop, at other rules."""
+        """Journal the near misses that wait for their ten minutes: at a stop, at other rules.
+
+        And the event whose handling a bug has cut short: it was said.
+        """
+        taken, self._taken = self._taken, None
+        known = {*self._in_journal, *(draft.id for draft in self._drafts)}
+        if taken is not None and taken.id not in known:
+            self._drafts.append(self.encoder.event(taken))
         self._trace(self._now(), self.traces.close())
         self._keep()
 
