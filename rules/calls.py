@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from rules.call_fields import KIND, fitting, literal
 from rules.convert import Context, duration, duration_hint
 from rules.functions import FUNCTIONS, Part
+from rules.load_scope import spell
 from rules.load_vars import constant
 from rules.model import Constant, DeviceWords, FieldWords, World
 from rules.problems import Problems, did_you_mean, nearest_or_all
@@ -33,6 +34,8 @@ class Calls:
         self.reads: set[tuple[str, str]] = set()
         self.counts: dict[Tallied, float] = {}
         self.variables: dict[str, Constant] = {}
+        self.tables: dict[str, Mapping[str, str]] = {}
+        """Names of the code for what it looks up: device to its one neighbour."""
         self._event_fields = event_fields
         self._event_only, self._steady = event_only, steady
 
@@ -46,11 +49,10 @@ class Calls:
         """Return code that calls a function of rules.functions."""
         return ast.Call(func=_name(name), args=list(arguments), keywords=[])
 
-    def view(self, method: str, *arguments: str) -> ast.Call:
+    def view(self, method: str, *arguments: ast.expr) -> ast.Call:
         """Return code that asks the StateView."""
         function = ast.Attribute(value=_name("view"), attr=method, ctx=ast.Load())
-        given: list[ast.expr] = [ast.Constant(value=a) for a in arguments]
-        return ast.Call(func=function, args=given, keywords=[])
+        return ast.Call(func=function, args=list(arguments), keywords=[])
 
     def event_field(self, node: ast.Attribute, name: str) -> Term:
         """Return `event.<name>`.
@@ -79,6 +81,35 @@ class Calls:
         if isinstance(words, tuple):
             return Term(kind="word", code=code, shown=shown, values=words)
         return Term(kind=KIND[words], code=code, shown=shown)
+
+    def neighbour(self, node: ast.expr, key: str) -> tuple[list[DeviceWords], ast.expr]:
+        """Return who `event.near.<key>` may be, and the code of the id that it is.
+
+        Raises:
+            Wrong: there is no event, or one of its devices has no such neighbour, or several.
+        """
+        shown = f"event.near.{key}"
+        self.law(node, shown)
+        members = (self._event_fields or {}).get("device")
+        if self._steady or not isinstance(members, tuple):
+            raise Wrong(node, f"{shown} can't be read here", "write it in if:, or name the device")
+        found = {
+            member: self._one_near(node, self.world.devices[member], key) for member in members
+        }
+        self.reads.add(("event", "device"))
+        self.tables[f"near_{key}"] = {member: device.id for member, device in found.items()}
+        code = self.runtime("neighbour", _name("event"), _name(f"near_{key}"))
+        return [*{device.id: device for device in found.values()}.values()], code
+
+    def _one_near(self, node: ast.expr, member: DeviceWords, key: str) -> DeviceWords:
+        if key not in member.near:
+            hint = did_you_mean(key, member.near) or f"it has near: {spell(member.near)}"
+            raise Wrong(node, f"{member.id} has no near: {key}", hint)
+        near = member.near[key]
+        if len(near) != 1:
+            hint = f"there are {len(near)}; name the device, or give it one under a key of its own"
+            raise Wrong(node, f"{member.id} has not one device near: {key}", hint)
+        return self.world.devices[near[0]]
 
     def call(self, node: ast.Call) -> Term:
         """Return a call of the table.
@@ -192,6 +223,9 @@ class Calls:
             term = self.event_field(node, "device")
             members = [self.world.devices[d] for d in term.values or ()]
             return members, ast.Tuple(elts=[term.code], ctx=ast.Load())
+        if (key := near_key(node)) is not None:
+            members, who = self.neighbour(node, key)
+            return members, ast.Tuple(elts=[who], ctx=ast.Load())
         name = node.id if isinstance(node, ast.Name) else _word(node, "a device")
         if name in self.world.groups and not one:
             ids: tuple[str, ...] = self.world.groups[name]
@@ -248,6 +282,14 @@ class Calls:
         if term.constant == 0:
             raise Wrong(node, "a window of no length")
         return term.constant
+
+
+def near_key(node: ast.expr) -> str | None:
+    """Return the key in `event.near.<key>`; None for anything else."""
+    match node:
+        case ast.Attribute(value=ast.Attribute(value=ast.Name(id="event"), attr="near"), attr=key):
+            return key
+    return None
 
 
 def _word(node: ast.expr, what: str) -> str:

@@ -90,7 +90,8 @@ def compile_condition(
         return None
     shown = " ".join(source.split())
     exact = node.inset is not None and shown == source
-    return Compiled(shown, _compiled(code), translation, mark=place.at(0), exact=exact)
+    run = _compiled(code, translation.tables)
+    return Compiled(shown, run, translation, mark=place.at(0), exact=exact)
 
 
 class _Place:
@@ -153,13 +154,13 @@ def _habit(source: str) -> tuple[int, str] | None:
     return None
 
 
-def _compiled(code: ast.expr) -> _Run:
+def _compiled(code: ast.expr, tables: Mapping[str, Mapping[str, str]]) -> _Run:
     names = [ast.arg(arg="view"), ast.arg(arg="event")]
     arguments = ast.arguments(
         posonlyargs=[], args=names, kwonlyargs=[], kw_defaults=[], defaults=[]
     )
     whole = ast.Expression(body=ast.Lambda(args=arguments, body=code))
     compiled = compile(ast.fix_missing_locations(whole), "<condition>", "eval")
-    scope: dict[str, Any] = {"__builtins__": {}, **RUNTIME}
+    scope: dict[str, Any] = {"__builtins__": {}, **RUNTIME, **tables}
     run: _Run = eval(compiled, scope)  # noqa: S307 - built by Translation, never from text
     return run

@@ -53,6 +53,13 @@ def device_of(event: Event | None) -> str:
     return event.device
 
 
+def neighbour(event: Event | None, near: Mapping[str, str]) -> str:
+    """Return who is near the device that said the completing event."""
+    if event is None or event.device not in near:
+        raise Unknown
+    return near[event.device]
+
+
 def signal_of(event: Event | None) -> str:
     """Return what was said."""
     if event is None:
@@ -141,6 +148,7 @@ RUNTIME: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "flag": flag,
         "device_of": device_of,
         "signal_of": signal_of,
+        "neighbour": neighbour,
         "since": since,
         "held": held,
         "count": count,

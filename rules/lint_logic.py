@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from drivers.signals import UNKNOWN
+from rules.calls import near_key
 from rules.convert import duration
 from rules.expressions import NO_VARIABLES
 from rules.functions import Unknown
@@ -327,6 +328,9 @@ class _Reader:
             case ast.Attribute(value=ast.Name(id=device), attr=name):
                 values = self._logic.world.devices[device].states[name] or None
                 made = Atom(key=key, kind="state", owner=device, name=name, values=values)
+            case ast.Attribute(value=near, attr=name) if (of := near_key(near)) is not None:
+                values = self._near(of, name) or None
+                made = Atom(key=key, kind="state", owner=key, name=name, values=values)
             case ast.Call(func=ast.Name(id="var")):
                 made = Atom(key=key, kind="flag")
             case ast.Call(func=ast.Name(id=function)):
@@ -334,6 +338,13 @@ class _Reader:
             case _:
                 made = Atom(key=key, kind="number")
         return self._atoms(made)
+
+    def _near(self, key: str, state: str) -> tuple[str, ...]:
+        """Return the values of a state of the neighbours; none where one has others than these."""
+        devices, speakers = self._logic.world.devices, self._logic.event.get("device", ())
+        near = [devices[n] for s in speakers for n in devices[s].near.get(key, ())]
+        each = [device.states.get(state, ()) for device in near]
+        return tuple(dict.fromkeys(v for some in each for v in some)) if all(each) else ()
 
     def _called(self, node: ast.Call, function: str) -> Atom:
         first = node.args[0]
@@ -349,7 +360,7 @@ class _Reader:
             # What was just said may have other fields, and an event need not say its own.
             owner="" if "event." in "".join(shown[len(node.args) :]) else function,
             name="" if fields else str(_constant(node.args[1])),
-            devices=devices if isinstance(name, str) else (SPEAKER,),
+            devices=devices if isinstance(name, str) else (ast.unparse(first),),
             whole=function == "count",
         )
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from drivers.event import SITE
 from drivers.signals import UNKNOWN
-from rules.calls import Calls
+from rules.calls import Calls, near_key
 from rules.convert import Context
 from rules.model import DeviceWords, FieldWords, World
 from rules.problems import did_you_mean, nearest_or_all
@@ -191,8 +191,12 @@ class Translation(Calls):
                 self._asked_unknown.add(other.state)
 
     def _attribute(self, node: ast.Attribute) -> Term:
+        key = near_key(node.value)
+        if key is not None:
+            return self._near_state(node, key)
         if not isinstance(node.value, ast.Name):
-            hint = "event.near… belongs in do:" if _shown(node).startswith("event.near") else ""
+            key = near_key(node)
+            hint = f"write event.near.{key}.<state>" if key is not None else ""
             raise Wrong(node, "write <device>.<state>, one dot only", hint)
         owner, name = node.value.id, node.attr
         if owner == "event":
@@ -206,21 +210,23 @@ class Translation(Calls):
         return self._state(node, self.world.devices[owner], name)
 
     def _state(self, node: ast.Attribute, device: DeviceWords, name: str) -> Term:
-        shown = f"{device.id}.{name}"
-        if name not in device.states:
-            hint = did_you_mean(name, device.states)
-            raise Wrong(
-                node,
-                f"unknown state {shown}",
-                hint or f"known: {', '.join(sorted(device.states))}",
-            )
-        self.law(node, shown)
-        pair = (device.id, name)
-        self.reads.add(pair)
-        call = self.runtime("known", self.view("state", *pair))
-        self._guarded.append((pair, call))
-        values = device.states[name] or None
-        return Term(kind="word", code=call, shown=shown, values=values, state=pair)
+        values = _values(node, device, name)
+        self.law(node, f"{device.id}.{name}")
+        self.reads.add((device.id, name))
+        return self._read((device.id, name), ast.Constant(value=device.id), values)
+
+    def _near_state(self, node: ast.Attribute, key: str) -> Term:
+        devices, who = self.neighbour(node, key)
+        each = [_values(node, device, node.attr) for device in devices]
+        self.reads |= {(device.id, node.attr) for device in devices}
+        values = tuple(dict.fromkeys(value for some in each for value in some))
+        return self._read((f"event.near.{key}", node.attr), who, values if all(each) else ())
+
+    def _read(self, state: tuple[str, str], who: ast.expr, values: tuple[str, ...]) -> Term:
+        call = self.runtime("known", self.view("state", who, ast.Constant(value=state[1])))
+        self._guarded.append((state, call))
+        shown = ".".join(state)
+        return Term(kind="word", code=call, shown=shown, values=values or None, state=state)
 
     def _bare(self, name: str) -> tuple[str, str]:
         """Return message and hint for a name that stands alone."""
@@ -237,6 +243,13 @@ class Translation(Calls):
         if name in values:
             return f"unknown name {name!r}", f"did you mean '{name}'? words stand in quotes"
         return f"unknown name {name!r}", did_you_mean(name, self.world.devices)
+
+
+def _values(node: ast.expr, device: DeviceWords, name: str) -> tuple[str, ...]:
+    if name not in device.states:
+        hint = did_you_mean(name, device.states) or f"known: {', '.join(sorted(device.states))}"
+        raise Wrong(node, f"unknown state {device.id}.{name}", hint)
+    return device.states[name]
 
 
 def _constant(node: ast.Constant) -> Term:

@@ -245,7 +245,7 @@ WRONG = [
     ("event.direction == door_front.contact", "are never the same", ""),
     ("event.aisel == 2", "1:1: the trigger does not say 'aisel'", "did you mean aisle?"),
     ("event.list == 2", "1:1: event.list is not one value that can be compared", ""),
-    ("event.near.cameras == 'x'", "1:1: write <device>.<state>, one dot only", "belongs in do:"),
+    ("event.near.cameras == 'x'", "1:1: write <device>.<state>, one dot only", "cameras.<state>"),
     ("event.aisle ** 2 > 3", "1:1: power is not allowed in a condition", ""),
     ("'a' * 3 == event.text", "1:1: 'a' is no number", ""),
     ("event.text + 'a' == 'b'", "1:1: event.text (a word) is no number", ""),
