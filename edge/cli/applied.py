@@ -174,5 +174,7 @@ def _put_previous_back(folder: Path, config: str, tell: Told) -> None:
                 installing.install(folder, candidate, differ)
                 installing.finish(folder, differ)
                 tell("install", f"{folder} has these files again", installed=True)
+                with suppress(Failed):  # what it refused is gone from the folder
+                    asked({"do": "reload"}, ANSWER_WITHIN)
                 return
     words.show(f"{folder} still holds what was reverted; a restart runs the last good one")

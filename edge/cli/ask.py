@@ -166,4 +166,6 @@ async def _tail(*, as_json: bool, count: int | None) -> int:
                 break
     except (NotRunning, Refused) as error:
         raise Failed(str(error)) from None
+    if shown != count:
+        raise Failed("the daemon has ended, or begins anew")
     return DONE

@@ -8,7 +8,7 @@ from typing import Any
 
 from edge.cli import words
 from edge.cli.ask import asked
-from edge.cli.exits import DONE, NO, WrongUsage
+from edge.cli.exits import DONE, NO, Failed, WrongUsage
 
 
 def add(commands: Any) -> None:
@@ -142,7 +142,14 @@ def act_evacuate(chosen: argparse.Namespace) -> int:
         "by": who(chosen),
         "despite": chosen.despite,
     }
-    told = asked(request)
+    try:
+        told = asked(request)
+    except Failed as failed:
+        device = str(failed).partition(" is ")[0]
+        if chosen.action != "end" or " is " not in str(failed):
+            raise
+        look = f"look at it; --despite {device} ends the evacuation all the same"
+        raise Failed(f"{failed}: {look}") from None
     if chosen.json:
         words.print_json(told)
     else:

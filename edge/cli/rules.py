@@ -85,6 +85,8 @@ def act_test(chosen: argparse.Namespace) -> int:
         words.print_json(results)
     else:
         told = f", {skipped} not played here" if skipped else ""
+        elsewhere = any(case.elsewhere for case in configuration.rules.tests)
+        told += ": their tests_at: names another site" if skipped and elsewhere else ""
         print(f"{words.counted(len(results), 'test')}, {failed} failed{told}")
     return words.answer(good=not failed)
 
@@ -105,11 +107,21 @@ def act_list(chosen: argparse.Namespace) -> int:
     if chosen.json:
         words.print_json(found)
         return DONE
-    rows = [("rule", "priority", "state", "file", "description")]
-    for rule in found:
-        state = (
-            f"inactive: {rule['inactive']}" if rule["inactive"] else f"enabled: {rule['enabled']}"
-        )
-        rows.append((rule["rule"], rule["priority"], state, rule["file"], rule["description"]))
-    print(words.table(rows))
+    print("\n".join(_by_file(found)))
     return DONE
+
+
+def _by_file(found: list[dict[str, Any]]) -> list[str]:
+    """Return the rules of each file below its name, in lines of at most 100 columns."""
+    from edge.cli.plainly import wrapped
+
+    width = max((len(rule["rule"]) for rule in found), default=0)
+    files: dict[str, list[str]] = {}
+    for rule in found:
+        state = {"yes": "on", "no": "off"}.get(rule["enabled"], "in shadow")
+        state = f"inactive: {rule['inactive']}" if rule["inactive"] else state
+        about = f"; {rule['description']}" if rule["description"] else ""
+        line = f"  {rule['rule']:<{width}}  {state}, {rule['priority']}{about}"
+        file = rule["file"].rpartition(":")[0]
+        files.setdefault(file, []).extend(wrapped(line))
+    return [line for file, lines in files.items() for line in (file, *lines)]

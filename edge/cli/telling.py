@@ -220,6 +220,8 @@ class Teller:
     def wait(self, wait: Mapping[str, Any]) -> str:
         """Return what a rule waits for now."""
         who = self.name(wait["member"]) if wait.get("member") else ""
+        known = self.rules.get(wait["rule"])
+        shadow = "in shadow, " if known is not None and known.enabled == "shadow" else ""
         left = span(wait["left"]) if wait.get("left") is not None else "some time"
         text = seconds(str(wait["text"]))
         held, lease = _HOLDS.fullmatch(text), _LEASE.fullmatch(text)
@@ -229,7 +231,7 @@ class Teller:
             then = "what it ordered ends" if until else "it fires"
             return f"now: {wait['rule']}: {so}; {then} in {left} if that lasts"
         if lease is not None:
-            told = f"{self.name(lease[1])}: {lease[2]} for {left} more"
+            told = f"{shadow}{self.name(lease[1])}: {lease[2]} for {left} more"
         elif wait.get("what") == "escalation":
             told = f"{text}, in {left}"
         else:

@@ -46,7 +46,7 @@ def test_words_that_the_terminal_lacks_are_escaped(
     written = terminal(monkeypatch)
 
     assert main(["rules", "list", "--config", config]) == 0
-    assert written.getvalue().endswith(b"rules/r.yaml:1  T\\xfcr \\U0001f525\n")
+    assert written.getvalue().endswith(b"  r  on, security; T\\xfcr \\U0001f525\n")
 
 
 def test_json_is_utf_8_on_any_terminal(config: str, monkeypatch: pytest.MonkeyPatch) -> None:

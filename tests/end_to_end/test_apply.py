@@ -183,7 +183,9 @@ def test_a_kill_does_not_end_the_watch_and_what_was_counted_counts(tmp_path: Pat
         code, out, _ = await apply(daemon, "--revert", "--reason", "too loud")
         assert code == 0
         assert "has these files again" in out
-        assert fingerprint(daemon.config) == before == (await daemon.ask(do="status"))["config"]
+        status = await daemon.ask(do="status")
+        assert fingerprint(daemon.config) == before == status["config"]
+        assert status["refused"] is None
         assert said(daemon, "config.reverted")[0]["reason"] == "too loud"
 
     play(tmp_path, story)

@@ -129,7 +129,7 @@ def test_an_evacuation_is_drilled_started_and_ended_by_people(tmp_path: Path) ->
         await state(daemon, "fire_main", "alarm", "active")
         code, _out, err = await daemon.command("evacuate", "end", *by, "too early", *despite)
         assert code == 1
-        assert "fire_main is in alarm" in err
+        assert "fire_main is in alarm: look at it; --despite fire_main ends" in err
         both = (*despite, "--despite", "fire_main")
         assert (await daemon.command("evacuate", "end", *by, "false alarm", *both))[0] == 0
         assert (await data(daemon, "status"))["evacuation"] == "no"
