@@ -20,6 +20,9 @@ from rules.trace import Why
 from rules.trigger_facts import BEFORE_EVENTS, Cell, Completion, Context
 from rules.triggers import TriggerRun
 
+ESCALATING_AT_MOST = 100
+"""Steps that wait for one rule and member; until some are over more firings have none."""
+
 
 class RuleRun:
     """A rule with everything that it waits for."""
@@ -103,7 +106,9 @@ class RuleRun:
         if kept is not None:
             return [self._not(done, *kept, why, self._record_on(done))]
         self.repeats.fired(done)
-        for number, step in enumerate(rule.escalate, start=1):
+        waiting = sum(d.member == done.member for d in self._escalations)
+        steps = rule.escalate if waiting < ESCALATING_AT_MOST else ()
+        for number, step in enumerate(steps, start=1):
             info = {"step": number, "began": done.tick}
             self._escalations.append(
                 self.context.deadlines.add(

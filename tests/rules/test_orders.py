@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -203,6 +204,16 @@ def test_an_incident_that_nobody_acknowledges_escalates(
     found = one.feed(said(0, "eas_front", "eas.alarm"))
     found += one.feed(said(tick, "site", "incident.acknowledged", name=name))
     assert told(found + one.advance(100)) == expected
+
+
+def test_a_storm_escalates_a_hundred_times_and_leaves_another_device_its_own() -> None:
+    one = engine(replace(ESCALATES, when=(fact("gates", "eas.alarm"),)))
+    for tenth in range(500):
+        one.feed(said(tenth / 10, "eas_front", "eas.alarm"))
+    one.feed(said(55, "eas_back", "eas.alarm"))
+    steps = [d for d in one.advance(200) if isinstance(d, Fired) and d.step]
+    assert [(s.member, s.tick) for s in steps[-2:]] == [("eas_front", 69.9), ("eas_back", 115.0)]
+    assert len(steps) == 101
 
 
 def test_an_acknowledgement_stops_only_what_fired_before_it() -> None:
