@@ -37,6 +37,8 @@ class Asked:
 
     def wants(self, found: Firing | Missed) -> bool:
         """Return whether it is part of the answer."""
+        if self.rule is not None and found.rule != self.rule:
+            return False
         first = found.at if isinstance(found, Firing) else found.first
         last = found.at if isinstance(found, Firing) else found.last
         if self.since is not None and last < self.since:

@@ -120,7 +120,10 @@ class Teller:
         fields = [
             _field(key, value)
             for key, value in fact.fields.items()
-            if value not in _LEFT_OUT and value is not False and not isinstance(value, dict)
+            if key != "firing"
+            and value not in _LEFT_OUT
+            and value is not False
+            and not isinstance(value, dict)
         ]
         return f"{who} said {fact.signal}" + (f" ({', '.join(fields)})" if fields else "")
 

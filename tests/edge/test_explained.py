@@ -39,6 +39,9 @@ RULES = RULES_YAML + (
       without: {panic: button.pressed}
       within: 30s
     do: [{incident: theft}]
+  failing:
+    when: {cam_exit: order.failed}
+    do: [{incident: camera}]
   twice:
     when: {eas_front: eas.jammer}
     do: [{sound: siren_back, for: 5s}]
@@ -366,6 +369,16 @@ def test_each_near_miss_of_a_time_is_decided_again(box: Box, told: Any) -> None:
         "near misses, decided again from what the journal has:",
         "  20 Nov 12:01:43  door_back was open for 3 s of 20 s",
     ]
+
+
+def test_a_rule_that_another_set_off_is_not_told_among_its_firings(box: Box, told: Any) -> None:
+    box.broken["cam_exit"] = "not connected"
+    box.at(10, "eas_front", "eas.alarm", direction="in")
+    box.until(100)
+    assert [firing.rule for firing in ask(box, rule="gate_alarm").firings] == ["gate_alarm"]
+    assert told("failing", "--last", "1")[1].startswith(
+        "  matched     cam_exit said order.failed (command goto, rule gate_alarm, by "
+    )
 
 
 def test_what_an_absence_waits_for_in_vain_is_not_missed(box: Box) -> None:
