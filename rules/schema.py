@@ -63,7 +63,7 @@ def schema_rules(vocabulary: Vocabulary | None = None) -> Schema:
         "vars": {
             "type": "object",
             "additionalProperties": ref("variable"),
-            "description": "Variables of this file: !var NAME puts a value in its place.",
+            "description": "Variables of this file: !var NAME, and in conditions var('NAME').",
         },
         "templates": {
             **by_id,

@@ -29,7 +29,7 @@ EXPRESSIONS = (
     "not site.open",
     "site.mode == 'delivery'",
     "event.direction == 'out'",
-    "count('eas_front', 'eas.alarm', '10m') >= 3",
+    "count('gates', 'eas.alarm', '10m', direction='in') >= 3",
     "since('tills', 'eas.deactivated') > duration('30s')",
 )
 MOST_EXAMPLES = 60
@@ -43,7 +43,7 @@ def condition(vocabulary: Vocabulary) -> Schema:
         for state, values in words.states.items()
         if values and words.id != SITE and vocabulary.at_home
     ]
-    text = "Python's syntax over site.*, event.* and <device>.<state>: site.open and …"
+    text = "Python's syntax over site.*, event.*, <device>.<state>, var('name'): site.open and …"
     examples = [*(states or EXPRESSIONS[3:]), *EXPRESSIONS[:3]][:MOST_EXAMPLES]
     return {"type": "string", "examples": examples, "description": text}
 
