@@ -22,6 +22,7 @@ class Proved:
     sequence: int
     priority: int
     body_hash: bytes
+    """Empty of a folded run."""
     link: bytes | None
     """As stored; None where only the body hash was kept."""
     folded: int = 0
@@ -64,7 +65,7 @@ def verify(start: bytes, first: int, records: Iterable[Proved]) -> Break | None:
             return Break(sequence=expected, reason="removed")
         if record.sequence < expected:
             return Break(sequence=record.sequence, reason="out of order")
-        if record.folded and record.link is not None:
+        if record.link is not None and not record.body_hash:
             head = record.link
         else:
             head = link(head, record.sequence, record.priority, record.body_hash)

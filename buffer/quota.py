@@ -1,6 +1,7 @@
 """Keep the journal under its size: what matters least and is oldest goes first.
 
-Sent telemetry, unsent telemetry, sent operations, and so on up the ladder; each priority keeps its
+Sent telemetry, unsent telemetry, sent operations, and so on up the ladder. What is never to be
+sent, as traces are, goes after what was sent and before what is unsent. Each priority keeps its
 reserve; the last snapshot and what came after it stay, for they are the state of the house. A body
 goes, its hash stays. What left unsent is returned as gaps.
 """
@@ -9,6 +10,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from buffer import chain
 from buffer.gap import Gap
@@ -16,7 +18,6 @@ from buffer.marks import WEIGHT, Marks
 from buffer.record import PRIORITIES, Kind
 from buffer.rows import KINDS
 from buffer.storage import JournalError
-from buffer.unsent import Unsent
 
 PAGE = 4096
 RESERVES = (0.10, 0.05, 0.20, 0.10, 0.0)
@@ -29,6 +30,9 @@ _FOLDED_TOGETHER = 2048
 _BATCH = 256
 _MOST_GAPS = 64
 """Stretches of sent records between unsent ones that are looked into at most."""
+
+
+_Which = Literal["sent", "own", "unsent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,8 @@ class Quota:
         # The log may hold what one commit evicts and adds on top of what calls for a checkpoint.
         self._pages = max_size // PAGE - 2 * (log_pages + self._step) - 32
         self._gone = [0] * len(PRIORITIES)
+        self._own_gone = [0] * len(PRIORITIES)
+        """Up to where nothing is left that was never to be sent, but before unsent records."""
         (self._hashes,) = db.execute("SELECT count(*) FROM evicted").fetchone()
         db.execute(f"PRAGMA wal_autocheckpoint = {log_pages}")
         db.execute(f"PRAGMA journal_size_limit = {log_pages * PAGE}")
@@ -95,14 +101,14 @@ class Quota:
             if spare <= 0:
                 continue
             unsent = self._marks.unsent[priority]
-            for first, last, is_sent in self._stretches(
-                unsent, self._gone[priority] + 1, floor - 1
-            ):
-                victims = self._find(priority, first, last, spare)
+            for first, last, which in self._stretches(priority, floor - 1):
+                victims = self._find(priority, first, last, spare, own=which == "own")
+                if which == "own":
+                    self._own_gone[priority] = victims[-1].sequence if victims else last
                 if not victims:
                     continue
                 self._remove(priority, victims)
-                if not is_sent:
+                if which == "unsent":
                     for victim in victims:
                         if victim.published:
                             unsent.remove(victim.sequence, victim.previous, lambda *_: 0)
@@ -112,24 +118,32 @@ class Quota:
                 return True
         return False
 
-    def _stretches(self, unsent: Unsent, first: int, last: int) -> Iterator[tuple[int, int, bool]]:
-        """Yield ranges of sequences to look into: those without unsent records, then the others."""
-        spans = [span for span in unsent.spans if span.first <= last]
-        start = first
+    def _stretches(self, priority: int, last: int) -> Iterator[tuple[int, int, _Which]]:
+        """Yield ranges of sequences to look into, up to `last`.
+
+        Those without unsent records, then what was never to be sent, then those with unsent ones.
+        """
+        spans = [span for span in self._marks.unsent[priority].spans if span.first <= last]
+        start = self._gone[priority] + 1
         for span in spans[:_MOST_GAPS]:
             if start < span.first:
-                yield start, span.first - 1, True
+                yield start, span.first - 1, "sent"
             start = span.last + 1
         if len(spans) <= _MOST_GAPS and start <= last:
-            yield start, last, True
+            yield start, last, "sent"
+        if spans and (own := max(spans[0].first, self._own_gone[priority] + 1)) <= last:
+            yield own, last, "own"
         for span in spans:
-            yield span.first, min(span.last, last), False
+            yield span.first, min(span.last, last), "unsent"
 
-    def _find(self, priority: int, first: int, last: int, spare: float) -> list[_Victim]:
+    def _find(
+        self, priority: int, first: int, last: int, spare: float, *, own: bool
+    ) -> list[_Victim]:
         rows = self._db.execute(
             "SELECT sequence, kind, topic IS NOT NULL, previous, body FROM records"
-            " WHERE sequence BETWEEN ? AND ? AND priority = ? ORDER BY sequence LIMIT ?",
-            (first, last, priority, _BATCH),
+            " WHERE sequence BETWEEN ? AND ? AND priority = ? AND (topic IS NULL OR NOT ?)"
+            " ORDER BY sequence LIMIT ?",
+            (first, last, priority, own, _BATCH),
         )
         victims: list[_Victim] = []
         for sequence, kind, published, previous, body in rows:
