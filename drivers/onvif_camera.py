@@ -116,6 +116,8 @@ class OnvifCamera(Driver):
 
     def __post_init__(self) -> None:
         found = _HOST.fullmatch(self.host)
+        if found is None and "@" in self.host:
+            raise SettingError("host", "no user and no password in an address", "write 10.0.4.51")
         if found is None:
             raise SettingError(
                 "host", f"{self.host!r} is no host", "write 10.0.4.51 or 10.0.4.51:8080"

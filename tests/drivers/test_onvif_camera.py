@@ -328,6 +328,12 @@ def test_a_host_that_no_camera_can_have_is_refused(host: str) -> None:
     assert raised.value.setting == "host"
 
 
+def test_a_password_in_the_host_is_not_repeated() -> None:
+    with pytest.raises(SettingError) as raised:
+        OnvifCamera(host="http://u:hunter2@10.0.4.51", username="u", password=Secret("x"))
+    assert "hunter2" not in str(raised.value)
+
+
 def test_the_password_is_in_no_text_of_the_driver() -> None:
     driver = OnvifCamera(host="10.0.4.51", username="u", password=Secret("hunter2"))
     assert "hunter2" not in repr(driver)
