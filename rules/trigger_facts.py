@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 from drivers.event import Event
 from drivers.signals import UNKNOWN
 from rules import reasons, ticks
+from rules.asked import ask
 from rules.deadlines import Deadline, Deadlines
 from rules.event_json import Events
 from rules.model import Answer, Decision, Fact, NotFired
@@ -283,9 +284,18 @@ class HoldCell(Cell):
                 reason=reason,
                 miss="hold",
                 progress=held / wanted,
-                why=Why(trigger=self.trigger, facts=(hold.event,), held=held, wanted=wanted),
+                why=self._cut_short(hold, tick, held, wanted),
             )
         )
+
+    def _cut_short(self, hold: _Hold, tick: float, held: float, wanted: float) -> Why:
+        """Return how long it held, and what `while` was told where that ended it."""
+        why = Why(trigger=self.trigger, facts=(hold.event,), held=held, wanted=wanted)
+        condition = self.fact.holding
+        if condition is None or hold.answer != "no":
+            return why
+        answer, read = ask(condition, self.context.states.at(tick), hold.event)
+        return replace(why, condition=condition.source, answer=answer, read=read)
 
     def _stop(self, hold: _Hold, tick: float) -> None:
         """Take back the deadline, unless it came first."""

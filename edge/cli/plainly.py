@@ -11,6 +11,7 @@ from typing import Any
 WIDEST = 100
 """Columns that a line may take."""
 _SECONDS = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?(?:e[+-]?\d+)?) s\b")
+_VARIABLE = re.compile(r"var\('(\w+)'\)")
 _CALL = re.compile(r"(since|held|count)\('(\w+)', '([\w.]+)'(?:, '([\d.e+]+)s')?(.*)\)")
 _COLUMN = re.compile(r" *(?:\S+(?: \S+){0,3} {2,})?")
 _DEEPEST = 30
@@ -43,7 +44,8 @@ def reads(read: Mapping[str, Any]) -> str:
 def _read(what: str, value: Any) -> str:
     call = _CALL.fullmatch(what)
     if call is None:
-        return f"{what} was {shown(value)}"
+        variable = _VARIABLE.fullmatch(what)
+        return f"{variable[1] if variable else what} was {shown(value)}"
     name, device, of, window, fields = call.groups()
     with_ = f" with {fields.removeprefix(', ')}" if fields else ""
     if name == "held":
@@ -85,7 +87,9 @@ def failing(condition: str, read: Mapping[str, Any]) -> tuple[str, Mapping[str, 
     part = ast.get_source_segment(condition.strip(), tree.values[first]) if possible else None
     if len(possible) != 1 or part is None:
         return whole
-    own = {what: value for what, value in read.items() if _stem(what) in asked[first]}
+    names = {f"var({n.id!r})" for n in ast.walk(tree.values[first]) if isinstance(n, ast.Name)}
+    wanted = asked[first] | names
+    own = {what: value for what, value in read.items() if _stem(what) in wanted}
     return f"… {part}" if first else part, own
 
 

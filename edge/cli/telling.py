@@ -170,7 +170,7 @@ class Teller:
             held = self._state(missed.rule, missed.why)
             if held and missed.why.held is not None and missed.why.wanted is not None:
                 of = f"{span(missed.why.held)} of {span(missed.why.wanted)}"
-                return f"{held}{of}"
+                return f"{held}{of}{_ended_by_while(missed.why)}"
         if missed.miss == "if" and missed.why.condition not in ("", missed.reason):
             asked = missed.why.condition
             part, read = failing(asked, missed.why.read)
@@ -259,6 +259,14 @@ def _condition(why: Because) -> list[str]:
         return [f"{why.condition}: {why.answer}"]
     read = reads(why.read)
     return [f"{why.condition}: {why.answer}" + (f", for {read}" if read else "")]
+
+
+def _ended_by_while(why: Because) -> str:
+    """Return what of `while:` was not so any more, where that cut a hold short."""
+    if not why.condition:
+        return ""
+    part, read = failing(why.condition, why.read)
+    return f", then not while {part}: {reads(read)}"
 
 
 def _field(key: str, value: Any) -> str:

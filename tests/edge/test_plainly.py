@@ -22,6 +22,7 @@ def test_what_was_read_is_told_in_words() -> None:
         "since('tills', 'eas.deactivated')": 12.54,
         "since('back', 'door.opened')": None,
         "held('back', 'contact')": 125.0,
+        "var('least')": 5,
         "event.amount": 4.99,
         "event.till": None,
     }
@@ -29,7 +30,8 @@ def test_what_was_read_is_told_in_words() -> None:
         "site.open was yes, panic said button.pressed once in 15 min,"
         " gates said eas.alarm with direction='in' never in 60 s,"
         " tills said eas.deactivated 12.5 s before, back had not said door.opened,"
-        " back.contact was so for 2 min 5 s, event.amount was 4.99, event.till was unknown"
+        " back.contact was so for 2 min 5 s, least was 5, event.amount was 4.99,"
+        " event.till was unknown"
     )
 
 
@@ -53,6 +55,12 @@ def test_what_was_read_is_told_in_words() -> None:
             {"site.open": "yes", "since('gate', 'eas.metal')": 2.0},
             "… since(event.device, 'eas.metal') > 5",
             {"since('gate', 'eas.metal')": 2.0},
+        ),
+        (
+            "event.aisle == 1 and event.amount > least",
+            {"var('least')": 5, "var('most')": 9, "event.aisle": 1, "event.amount": 4.0},
+            "… event.amount > least",
+            {"var('least')": 5, "event.amount": 4.0},
         ),
     ],
 )

@@ -296,6 +296,16 @@ def test_a_hold_cut_short_says_how_near_it_was() -> None:
     assert missed(rule(HELD), opened(0), closed(9)) == [(9.0, "hold", 0.9, "held 9 s of 10 s")]
 
 
+def test_a_hold_that_its_while_cut_short_says_what_while_was_told() -> None:
+    quiet = condition("eas_front.alarm == 'quiet'")
+    held = rule(fact("door_back", "contact=open", hold=10.0, holding=quiet))
+    events = (said(0, "eas_front", "eas.ended"), opened(1), alarm(4), closed(6))
+    (found,) = [d for d in play(engine(held), *events, until=99) if isinstance(d, NotFired)]
+    assert (found.tick, found.reason) == (4.0, "held 3 s of 10 s")
+    assert (found.why.condition, found.why.answer) == ("eas_front.alarm == 'quiet'", "no")
+    assert dict(found.why.read) == {"eas_front.alarm": "active"}
+
+
 def test_what_came_in_time_after_all() -> None:
     came = "door_back door.closed came after 4.5 s of 5 s"
     assert missed(rule(after(DOOR, CLOSED, 5.0)), opened(0), closed(4.5)) == [
