@@ -14,6 +14,7 @@ from typing import Any
 from edge import installing
 from edge.cli import words
 from edge.cli.exits import DONE, NO, Failed, WrongUsage
+from edge.cli.plainly import wrapped
 from edge.config import files
 from edge.control import Misused, NotRunning, Refused, ask, socket_path
 from edge.watch import CALLED, WORDS
@@ -36,7 +37,7 @@ class Told:
         if self.as_json:
             self.steps[step] = {**self.steps.get(step, {}), **data, "said": text}
         else:
-            print(f"{step:<9} {text}", flush=True)
+            print("\n".join(wrapped(f"{step:<8}  {text}")), flush=True)
 
     def end(self) -> None:
         if self.as_json:

@@ -53,7 +53,7 @@ def asked(request: dict[str, Any]) -> Any:
 
 def act_status(chosen: argparse.Namespace) -> int:
     from edge.cli.mode import spelt
-    from edge.cli.plainly import span
+    from edge.cli.plainly import span, wrapped
 
     status = asked({"do": "status"})
     if chosen.json:
@@ -76,7 +76,8 @@ def act_status(chosen: argparse.Namespace) -> int:
         ("journal", _journal(journal)),
         ("uplink", _uplink(uplink)),
     ]
-    print(words.table(rows))
+    for line in words.table(rows).splitlines():
+        print("\n".join(wrapped(line)))
     for warning in status["warnings"]:
         print(f"warning: {warning}")
     return DONE

@@ -9,7 +9,7 @@ from edge.cli import words
 from edge.cli.ask import asked
 from edge.cli.exits import DONE
 from edge.cli.orders import person, who
-from edge.cli.plainly import span
+from edge.cli.plainly import span, wrapped
 
 EXAMPLE = "storewarden mode set stock_take --for 2h --reason 'yearly count'"
 
@@ -77,7 +77,7 @@ def _show(chosen: argparse.Namespace, request: dict[str, Any]) -> int:
             known = ", ".join(
                 f"{name} (up to {modes.spelt(s)})" for name, s in told["modes"].items()
             )
-            print(f"can be set: {known}")
+            print("\n".join(wrapped(f"can be set: {known}")))
     return DONE
 
 
