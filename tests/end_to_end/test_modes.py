@@ -47,7 +47,7 @@ def test_a_mode_is_set_shown_kept_over_a_kill_and_ended(tmp_path: Path) -> None:
         await daemon.until(lambda status: status["mode"]["mode"] == "stock_take")
         code, out, _err = await daemon.command("mode")
         assert code == 0
-        mode, known = out.splitlines()
+        mode, known = out.replace("\n    ", " ").splitlines()
         assert mode.startswith("stock_take, set by Ann for ")
         assert mode.endswith(" more: yearly count")
         assert known == (
