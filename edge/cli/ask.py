@@ -122,7 +122,7 @@ def act_devices(chosen: argparse.Namespace) -> int:
         table = types_table.types_table() if chosen.types else types_table.signals_table()
         print(table, end="")
         return DONE
-    from edge.cli.plainly import span
+    from edge.cli.plainly import span, wrapped
 
     devices = asked({"do": "devices"})
     if chosen.json:
@@ -136,7 +136,10 @@ def act_devices(chosen: argparse.Namespace) -> int:
             for name, state in device["states"].items()
         )
         rows.append((device["device"], device["type"], device["name"], states))
-    print(words.table(rows))
+    lines = words.table(rows).splitlines()
+    column = lines[0].index("states")
+    for line in lines:
+        print("\n".join(wrapped(line, column)))
     return DONE
 
 

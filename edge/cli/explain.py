@@ -101,6 +101,8 @@ def act(chosen: argparse.Namespace) -> int:
         return DONE
     names = {d: c.name for d, c in configuration.devices.items()} if configuration else {}
     teller = Teller(names=names, rules=rules, zone=zone, newest=found.newest)
+    if configuration is None:
+        print("times are UTC: --config DIR names the site, and so its clock\n")
     for line in _lines(chosen, asked, found, then, waits, teller):
         print("\n".join(wrapped(line)))
     return DONE

@@ -112,12 +112,16 @@ def _asks(part: ast.expr) -> Iterable[str]:
             yield f"{node.value.id}.{node.attr}"
 
 
-def wrapped(line: str) -> list[str]:
-    """Return `line` as lines of at most WIDEST columns; what goes on is below its beginning."""
+def wrapped(line: str, below: int | None = None) -> list[str]:
+    """Return `line` as lines of at most WIDEST columns.
+
+    What goes on is below the column `below`; if that is not given, below its beginning.
+    """
     if len(line) <= WIDEST:
         return [line]
     column = _COLUMN.match(line)
     indent = column.end() if column is not None and column.end() <= _DEEPEST else 0
+    indent = indent if below is None else min(below, WIDEST // 2)
     return textwrap.wrap(
         line,
         WIDEST,
