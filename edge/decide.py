@@ -16,6 +16,8 @@ from drivers.event import SITE, Event
 from drivers.priorities import Priority
 from drivers.signals import LinkUp, OutputMismatch
 from edge import people
+from edge.circles import MOST, WITHIN, Circles
+from edge.claims import EVACUATION, LIFE_SAFETY, lease_of, of_latch, of_rule
 from edge.config.model import Configuration
 from edge.dispatch import Given
 from edge.leases import Claim
@@ -30,8 +32,6 @@ from rules.modes import Modes, ModeSignal
 
 PERSON = "person.ordered"
 LATCH = "evacuation.requested"
-EVACUATION: Literal["evacuation"] = "evacuation"
-LIFE_SAFETY = Priority.life_safety
 RESUME_WITHIN = 30.0
 """Seconds after the last record of the same boot in which leases below life_safety resume."""
 
@@ -54,6 +54,7 @@ class Decider:
         world = configuration.world
         self.modes = Modes(world.modes, world.calendar)
         self._priorities = {rule.id: rule.priority for rule in configuration.rules.rules}
+        self._circles = Circles()
         self._fresh = False
         """Whether rules that the saved state does not know wait for `resume`."""
 
@@ -144,16 +145,7 @@ class Decider:
             firing=firing,
             tick=tick,
         )
-        claim = Claim(
-            device=order.device,
-            command=order.command,
-            by="rule",
-            priority=order.priority,
-            owner=owner_of(order.rule, order.member),
-            rule=order.rule,
-            firing=firing,
-            taken=tick,
-        )
+        claim = of_rule(order, firing, tick)
         before = len(turn.given), len(turn.refused)
         self._give(turn, given, claim if order.holds else None, self._local(event))
         if order.holds and before == (len(turn.given), len(turn.refused)):
@@ -193,6 +185,11 @@ class Decider:
     ) -> None:
         if isinstance(command, Evacuate) and self.evacuation is not None:
             self._latched(turn, self.evacuation.ordered(command), event.tick)
+        elif (stops := self._circles.stops(order.rule, tick)) is not False:
+            if stops is None:
+                reason = f"it had the site say {MOST} things within {WITHIN:g} s"
+                fields = {"rule": order.rule, "reason": reason}
+                turn.said.append(Word(kind="rule.stopped", priority=order.priority, fields=fields))
         elif isinstance(command, OpenIncident):
             fields = {"name": command.name, "rule": order.rule, "cause": order.cause}
             if firing is not None:
@@ -222,7 +219,7 @@ class Decider:
 
     def _latch_order(self, turn: Turn, device: str, command: Command, tick: float) -> None:
         if command.holds != "no":
-            self.outputs.take(turn, _latch_claim(device, command, tick))
+            self.outputs.take(turn, of_latch(device, command, tick))
             return
         given = Given(
             device=device, command=command, by=EVACUATION, priority=LIFE_SAFETY, tick=tick
@@ -332,7 +329,7 @@ class Decider:
                 leases.end(claim.device, claim.owner, claim.command.kind, tick)
         for want in self.evacuation.standing() if self.evacuation is not None else ():
             if want.device in self._devices:
-                leases.take(_latch_claim(want.device, want.command, tick))
+                leases.take(of_latch(want.device, want.command, tick))
         gone, self._gone = self._gone, []
         return Turn(decisions=gone)
 
@@ -342,12 +339,12 @@ class Decider:
 
     def _left(self, claim: Claim) -> bool:
         """Return whether its rule knows nothing of it: it was changed, or began afresh."""
-        return claim.by == "rule" and not self.engine.holds(*_lease(claim))
+        return claim.by == "rule" and not self.engine.holds(*lease_of(claim))
 
     def _nobody_ends(self, claim: Claim) -> bool:
         """Return whether only a person can end it: what is left, and a release without an end."""
         if isinstance(claim.command, Release) and claim.by == "rule":
-            return not self.engine.ends_it(*_lease(claim))
+            return not self.engine.ends_it(*lease_of(claim))
         return self._left(claim)
 
     def _stays(self, end: Decision) -> bool:
@@ -355,7 +352,7 @@ class Decider:
         if not isinstance(end, Ended) or end.because != "gone":
             return False
         key = (end.rule, end.member, end.device, end.command)
-        found = (c for c in self.outputs.leases.claims() if c.by == "rule" and _lease(c) == key)
+        found = (c for c in self.outputs.leases.claims() if c.by == "rule" and lease_of(c) == key)
         return any(c.priority is LIFE_SAFETY and isinstance(c.command, Release) for c in found)
 
     def _let_go(self, given: Given) -> None:
@@ -376,23 +373,6 @@ class Decider:
     def priority_of(self, rule: str) -> Priority:
         """Return how urgent the decisions of a rule are."""
         return self._priorities.get(rule, Priority.security)
-
-
-def _lease(claim: Claim) -> tuple[str, str, str, str]:
-    """Return the lease as the engine names it: rule, member, device, command."""
-    rule, own = claim.rule or "", claim.owner
-    return rule, own.removeprefix(owner_of(rule, "")), claim.device, claim.command.kind
-
-
-def _latch_claim(device: str, command: Command, tick: float) -> Claim:
-    return Claim(
-        device=device,
-        command=command,
-        by=EVACUATION,
-        priority=LIFE_SAFETY,
-        owner=EVACUATION,
-        taken=tick,
-    )
 
 
 def _word(want: LatchSignal) -> Word:

@@ -164,8 +164,11 @@ class Modes:
         reason = f"the rule {rule}"
         if command.name == HOURS:
             return self._becomes(None, rule, reason, tick, stamp) if self.held else []
-        lasts = command.duration
+        lasts, old = command.duration, self.held
         held = self._held(command.name, rule, reason, lasts, tick, person=False)
+        if old is not None and (old.mode, old.by) == (held.mode, held.by):
+            self.held = held  # it lasts longer, and is not news
+            return []
         return self._becomes(held, rule, reason, tick, stamp)
 
     def assume(self, mode: str, *, is_open: str, given: bool) -> None:

@@ -75,6 +75,7 @@ SITE_SIGNALS: Mapping[str, Mapping[str, FieldWords]] = {
         "because": ("for", "until", "limit", "gone"),
     },
     "rule.blind": {"rule": "str", "member": "str", "reason": "str"},
+    "rule.stopped": {"rule": "str", "reason": "str"},
     "rule.repeated": {
         "rule": "str",
         "member": "str",

@@ -270,3 +270,11 @@ def test_what_is_left_of_a_mode_is_shown() -> None:
 )
 def test_durations_are_spelt_as_people_write_them(seconds: float, text: str) -> None:
     assert spelt(seconds) == text
+
+
+def test_a_rule_that_sets_its_mode_again_makes_it_longer_and_tells_nobody() -> None:
+    site = Site()
+    assert site.ordered(0, "delivery", HOUR) == ["mode.changed delivery by night until 13:00"]
+    assert site.ordered(1800, "delivery", HOUR) == []
+    assert site.until(HOUR) == []
+    assert site.until(1.5 * HOUR) == ["mode.changed open by hours"]
