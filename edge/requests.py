@@ -191,6 +191,9 @@ class Desk:
         }
         if request.get("for") is not None:
             fields["for"] = _seconds(request["for"])
+            longest = self._parts.configuration.world.devices[device].limits.get(kind)
+            if longest is not None and fields["for"] > longest:
+                raise Misused(f"{device} can {kind} for {longest:g} s at most")
         outcome = _Outcome(device, kind)
         self._parts.pipeline.followers.append(outcome)
         try:

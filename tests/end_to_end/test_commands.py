@@ -90,6 +90,7 @@ def test_an_order_is_done_refused_or_wrongly_written(tmp_path: Path) -> None:
             (("order", "nobody", "sound", *why), 2, "there is no device 'nobody'"),
             (("order", "siren_fron", "sound", *why), 2, "did you mean siren_front?"),
             (("incident", "ack", "walk_ot", *why), 2, "did you mean walk_out?"),
+            (("order", "siren_front", "sound", "--for", "9h", *why), 2, "at most"),
             (("order", "light_tills", "switch_on"), 2, "--reason"),
             (("order", "light_tills", "switch_on", "--for", "5", *why), 2, "did you mean 5s?"),
             (("order", "light_tills", "switch_on", "loud", *why), 2, "k=v"),
