@@ -1,4 +1,4 @@
-"""The laws of the engine, each with some random rules and histories; ./dev prove rules tries more."""
+"""The laws of the engine, each with random rules and histories; ./dev prove rules tries more."""
 
 from __future__ import annotations
 
