@@ -64,12 +64,15 @@ def act_backtest(chosen: argparse.Namespace) -> int:
     from buffer.storage import JournalError
     from edge import backtest_words as say
     from edge.backtesting import compare
+    from rules.problems import did_you_mean
 
     now = words.loaded(chosen.config)
     new = _new(chosen.config, chosen.rules)
     known = {rule.id for one in (now, new) for rule in one.rules.rules}
     if chosen.only and chosen.only not in known:
-        raise WrongUsage(f"there is no rule {chosen.only!r} on either side")
+        hint = did_you_mean(chosen.only, known)
+        told = f"there is no rule {chosen.only!r} on either side"
+        raise WrongUsage(f"{told}; {hint}" if hint else told)
     path = chosen.journal or _own(chosen.config, now)
     if not path.exists():
         raise Failed(f"there is no journal {path}")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ENDS = {
     "for": "its time was over",
-    "until": "its until: came",
+    "until": "what ends it came",
     "limit": "the device's own limit",
     "gone": "its rule was changed or did not outlive a restart",
 }

@@ -129,7 +129,11 @@ def test_wrong_rules_are_told_with_their_place(
     ("words", "code", "told"),
     [
         (["--since", "soon"], 2, "'soon' is no time"),
-        (["--only", "gate_alram"], 2, "no rule 'gate_alram'"),
+        (
+            ["--only", "gate_alram"],
+            2,
+            "no rule 'gate_alram' on either side; did you mean gate_alarm?",
+        ),
         (["--journal", "nowhere.db"], 1, "there is no journal nowhere.db"),
         (["--journal", "/etc/passwd"], 1, "/etc/passwd is no journal, and no export of one"),
         (["--since", "2031-01-01"], 1, "no events of that time"),

@@ -134,7 +134,7 @@ def test_a_hold_says_how_long_and_its_lease_what_ended_it(box: Box, told: Any) -
         "  matched     door_back said door.opened, 20 s before",
         "  held        door_back was open for 20 s",
         "  ordered     siren_back: sound for 2 min: done after 18 ms;"
-        " ended after 20 s: its until: came",
+        " ended after 20 s: what ends it came",
     ]
 
 
