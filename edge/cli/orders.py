@@ -145,8 +145,8 @@ def act_evacuate(chosen: argparse.Namespace) -> int:
     try:
         told = asked(request)
     except Failed as failed:
-        device = str(failed).partition(" is ")[0]
-        if chosen.action != "end" or " is " not in str(failed):
+        device, _, how = str(failed).partition(" is ")
+        if chosen.action != "end" or how not in ("in alarm", "unknown"):
             raise
         look = f"look at it; --despite {device} ends the evacuation all the same"
         raise Failed(f"{failed}: {look}") from None

@@ -396,8 +396,11 @@ def test_rules_that_trigger_each_other_for_ever_are_told() -> None:
     rules = """
 rules:
   ping:
-    when: {site: mode.changed}
+    when: {site: mode.changed, mode: delivery}
     do: [{mode: maintenance}]
+  pong:
+    when: {site: mode.changed, mode: maintenance}
+    do: [{mode: delivery}]
   begin:
     when: {eas_front: eas.alarm}
     do: [{mode: delivery}]
