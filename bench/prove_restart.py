@@ -94,11 +94,11 @@ rules:
     do: [{mode: stock_take, for: 3.5b}]
   answered:
     when: {contact_3: active, for: 1.5b}
-    if: count('contact_3', 'contact.active', '9.5b') >= 1
+    if: count('contact_3', 'contact.active', '9b') >= 1
     do: [{incident: answered}]
     escalate:
-      - {after: 2.5b, do: [{switch_on: light_3, for: 1.5b}]}
-      - {after: 6.5b, do: [{switch_on: light_3, for: 1.5b}]}
+      - {after: 2b, do: [{switch_on: light_3, for: 1b}]}
+      - {after: 6b, do: [{switch_on: light_3, for: 1b}]}
 """
 
 
@@ -147,7 +147,7 @@ def written(folder: Path, url: str, beat: float) -> Path:
     (config / "site.yaml").write_text(yaml.safe_dump(site))
     (config / "devices.yaml").write_text(yaml.safe_dump(devices))
     text = RULES
-    for number in ("1.5", "2.5", "3.5", "4.5", "6.5", "8.5", "9.5"):
+    for number in ("1.5", "2.5", "3.5", "4.5", "6.5", "8.5", "1", "2", "6", "9"):
         text = text.replace(f"{number}b", f"{float(number) * beat * 1000:.0f}ms")
     (config / "rules" / "proof.yaml").write_text(text)
     return config
