@@ -42,20 +42,20 @@ rules:
     when: {door_back: open, while: eas_front.alarm == 'quiet', for: 15s}
     do: [{switch_on: lamp, for: 25s}]
   in_order:
-    when: {sequence: [{door_back: opened}, {eas_front: alarm=active}, {panic: active}], within: 65s}
+    when: {sequence: [{door_back: open}, {eas_front: alarm=active}, {panic: active}], within: 65s}
     do: [{switch_on: lamp, for: 15s}]
   in_any_order:
-    when: {together: [{door_back: opened}, {panic: active}], within: 35s}
+    when: {together: [{door_back: open}, {panic: active}], within: 35s}
     do: [{incident: both}]
   often:
-    when: {count: 3, of: [{door_back: opened}, {eas_front: alarm=active}], within: 85s}
+    when: {count: 3, of: [{door_back: open}, {eas_front: alarm=active}], within: 85s}
     do: [{sound: siren_front, for: 35s}]
   again:
     when: {eas_front: alarm=active}
     do: [{incident: again}]
     cooldown: 45s
   storm:
-    when: [{eas_front: alarm=active}, {door_back: opened}]
+    when: [{eas_front: alarm=active}, {door_back: open}]
     do: [{incident: storm}]
     quiet: 35s
   missing:
@@ -63,7 +63,7 @@ rules:
     do: [{switch_on: lamp}]
     until: {eas_front: alarm=quiet}
   unasked:
-    when: {before: {panic: active}, without: {door_back: opened}, within: 35s, blind: fire}
+    when: {before: {panic: active}, without: {door_back: open}, within: 35s, blind: fire}
     do: [{incident: unasked}]
   taking_stock:
     when: {door_back: open}
@@ -76,7 +76,7 @@ rules:
     escalate:
       - {after: 20s, do: [{switch_on: lamp, for: 10s}]}
       - {after: 60s, do: [{sound: siren_front, for: 10s}]}
-""".replace("door_back: opened", "door_back: open")
+"""
 DEVICES = """
 io:
   annex:
