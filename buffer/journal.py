@@ -17,36 +17,33 @@ from types import TracebackType
 from typing import Self
 
 from buffer import chain, storage
-from buffer.chain import Break, Proved
+from buffer.chain import Break
 from buffer.gap import Gap, plain_gap
 from buffer.marks import WEIGHT, Marks, Spans
 from buffer.opening import Opening, plain_opening
 from buffer.quota import Quota
+from buffer.reading import Reading
 from buffer.record import Draft, Kind, Record
-from buffer.rows import COLUMNS, PROOF, to_record, to_row
+from buffer.rows import COLUMNS, to_row
 from buffer.stat import Stat
 from buffer.storage import JournalBroken, JournalError
 
-_BATCH = 500
-"""Records read at a time, so that no reader holds back the log for long."""
 _RESERVED = 100_000
 """Sequence numbers noted beside the file as possibly used, for when the file itself is lost."""
 
 
-class Journal:
+class Journal(Reading):
     """One open file. `with Journal.open(path) as journal:` closes it."""
 
     def __init__(self, path: Path, db: sqlite3.Connection, *, read_only: bool) -> None:
+        super().__init__(db, read_only=read_only)
         self.path = path
-        self._db = db
-        self._read_only = read_only
         self._id = ""
         self._first = 1
         self._head = 0
         self._link = b""
         self._marks = Marks(db)
         self._topics: dict[str, int] = {}
-        self._names: dict[int, str] = {}
         self._reserved = 0
         self._quota: Quota | None = None
         self._gap: Callable[[Gap], Draft] = plain_gap
@@ -182,14 +179,6 @@ class Journal:
         for unsent in self._marks.unsent:
             unsent.seal()
 
-    def published(self, priority: int, first: int, last: int, limit: int) -> list[Record]:
-        """Return the first `limit` records of `priority` with a topic from `first` to `last`."""
-        return self._select(
-            "WHERE sequence BETWEEN ? AND ? AND priority = ? AND topic IS NOT NULL"
-            " ORDER BY sequence LIMIT ?",
-            (first, last, priority, limit),
-        )
-
     def latest(self, kind: Kind) -> Record | None:
         """Return the last record of `kind`, or None."""
         if self._read_only:
@@ -197,22 +186,6 @@ class Journal:
         sequence = self._marks.latest.get(kind)
         found = self._select("WHERE sequence = ?", (sequence,)) if sequence else []
         return found[0] if found else None
-
-    def since(self, sequence: int, limit: int | None = None) -> Iterator[Record]:
-        """Yield the records after `sequence` in order, at most `limit`, as of when each is read."""
-        left = limit
-        while left is None or left > 0:
-            batch = _BATCH if left is None else min(left, _BATCH)
-            found = self._select("WHERE sequence > ? ORDER BY sequence LIMIT ?", (sequence, batch))
-            yield from found
-            if len(found) < batch:
-                return
-            sequence = found[-1].sequence
-            left = None if left is None else left - batch
-
-    def tail(self, count: int) -> list[Record]:
-        """Return the last `count` records, oldest first."""
-        return self._select("ORDER BY sequence DESC LIMIT ?", (count,))[::-1]
 
     def stat(self) -> Stat:
         """Return how the journal stands now."""
@@ -357,31 +330,6 @@ class Journal:
         if self._head >= self._reserved:
             self._reserved = self._head + _RESERVED
             storage.reserve(self.path, self._reserved)
-
-    def _select(self, where: str, values: tuple[object, ...]) -> list[Record]:
-        query = f"SELECT {COLUMNS} FROM records {where}"  # noqa: S608
-        with storage.translated("read"):
-            rows = self._db.execute(query, values).fetchall()
-            if self._read_only:
-                self._names = dict(self._db.execute("SELECT topic, name FROM topics"))
-        return [to_record(row, self._names) for row in rows]
-
-    def _proved(self, start: int, last: int) -> Iterator[Proved]:
-        for first in range(start, last + 1, _BATCH):
-            span = (first, first + _BATCH - 1)
-            with storage.translated("verify"):
-                rows = self._db.execute(
-                    PROOF,
-                    (*span, *span, *span),
-                ).fetchall()
-            for sequence, priority, kept, head, body, folded in rows:
-                yield Proved(
-                    sequence=sequence,
-                    priority=priority,
-                    body_hash=chain.body_hash(body) if kept is None else kept,
-                    link=head,
-                    folded=folded,
-                )
 
     @contextmanager
     def _transaction(self, doing: str) -> Iterator[None]:

@@ -178,7 +178,7 @@ class Quota:
                 run = self._run_before(sequence)
             link = chain.link(run[2], sequence, priority, body_hash)
             run = (run[0], sequence, link)
-            self._db.execute("INSERT OR REPLACE INTO folded VALUES (?, ?, ?)", run)
+            self._db.execute("INSERT OR REPLACE INTO folded (first, last, link) VALUES (?, ?, ?)", run)
         self._db.execute("DELETE FROM evicted WHERE sequence <= ?", (rows[-1][0],))
         self._hashes -= len(rows)
 

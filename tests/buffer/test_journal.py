@@ -165,7 +165,7 @@ def test_a_newer_file_is_refused_and_left_alone(tmp_path: Path) -> None:
         journal.append(numbered(3))
         journal._db.execute("PRAGMA user_version = 99")
     before = path.read_bytes()
-    with pytest.raises(JournalTooNew, match="schema 99; this program knows up to 1"):
+    with pytest.raises(JournalTooNew, match="schema 99; this program knows up to 2"):
         Journal.open(path)
     assert path.read_bytes() == before
     assert storage.asides(path) == []
