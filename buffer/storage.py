@@ -184,3 +184,18 @@ def _prepare(db: sqlite3.Connection) -> None:
             f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION};"
             f"{script}; PRAGMA user_version = {number}; COMMIT;"
         )
+    _settle(db)
+
+
+def _settle(db: sqlite3.Connection) -> None:
+    """Write what the log holds into the file, synced, and begin the log anew.
+
+    A sync that failed may have lost frames of the log, and a later one that succeeds does not
+    bring them back: what was appended to such a log would go with them in a power cut. A full
+    disk and a reader in the way are no reason to keep the journal closed.
+    """
+    try:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_FULL:
+            raise
