@@ -19,7 +19,8 @@ from buffer.record import PRIORITIES, Kind
 from buffer.rows import KINDS
 from buffer.storage import JournalError
 
-PAGE = 4096
+LOG_BYTES = 4 << 20
+"""Bytes of the log at which it is brought into the file, where the size allows as much."""
 RESERVES = (0.10, 0.05, 0.20, 0.10, 0.0)
 """The share of the size that each priority keeps, whatever the others need."""
 HASHES_SHARE = 0.1
@@ -57,16 +58,17 @@ class Quota:
         self._start = start
         self._db = db
         self._marks = marks
-        log_pages = min(1000, max(16, max_size // 16 // PAGE))
-        self._step = min(500, max(16, max_size // PAGE // 100))
+        (self._page,) = db.execute("PRAGMA page_size").fetchone()
+        log_pages = max(16, min(LOG_BYTES, max_size // 16) // self._page)
+        self._step = min(500, max(16, max_size // self._page // 100))
         # The log may hold what one commit evicts and adds on top of what calls for a checkpoint.
-        self._pages = max_size // PAGE - 2 * (log_pages + self._step) - 32
+        self._pages = max_size // self._page - 2 * (log_pages + self._step) - 32
         self._gone = [0] * len(PRIORITIES)
         self._own_gone = [0] * len(PRIORITIES)
         """Up to where nothing is left that was never to be sent, but before unsent records."""
         (self._hashes,) = db.execute("SELECT count(*) FROM evicted").fetchone()
         db.execute(f"PRAGMA wal_autocheckpoint = {log_pages}")
-        db.execute(f"PRAGMA journal_size_limit = {log_pages * PAGE}")
+        db.execute(f"PRAGMA journal_size_limit = {log_pages * self._page}")
 
     def make_room(self, size: int, head: int) -> list[Gap]:
         """Make room for records of `size` bytes after `head`; returns what left unsent.
@@ -75,18 +77,18 @@ class Quota:
             JournalError: what may go is not enough.
         """
         # Bodies share pages with what surrounds them, and a tree keeps some room of its own.
-        needed = size * 5 // 4 // PAGE + 8
+        needed = size * 5 // 4 // self._page + 8
         if self._free() >= needed:
             return []
         floor = self._marks.latest.get(Kind.SNAPSHOT, head + 1)
         lost: dict[int, list[_Victim]] = {}
-        while self._hashes * HASH_WEIGHT > HASHES_SHARE * self._pages * PAGE:
+        while self._hashes * HASH_WEIGHT > HASHES_SHARE * self._pages * self._page:
             self._fold()
         while self._free() < needed + self._step:
             if not self._evict(floor, lost):
                 if self._free() >= needed:
                     break
-                raise JournalError(f"the quota of {self._pages * PAGE} bytes is full")
+                raise JournalError(f"the quota of {self._pages * self._page} bytes is full")
         return [_gap(priority, victims) for priority, victims in sorted(lost.items())]
 
     def _free(self) -> int:
@@ -97,7 +99,7 @@ class Quota:
     def _evict(self, floor: int, lost: dict[int, list[_Victim]]) -> bool:
         """Evict one batch; returns whether there was any."""
         for priority in reversed(PRIORITIES):
-            spare = self._marks.weight[priority] - RESERVES[priority] * self._pages * PAGE
+            spare = self._marks.weight[priority] - RESERVES[priority] * self._pages * self._page
             if spare <= 0:
                 continue
             unsent = self._marks.unsent[priority]

@@ -176,7 +176,9 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
 def _prepare(db: sqlite3.Connection) -> None:
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version == 0:
-        db.execute("PRAGMA page_size = 4096")
+        # A small page is less to write again with each commit (docs/benchmarks.md, Journal).
+        db.execute("PRAGMA page_size = 2048")
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     for number, script in enumerate(schema()[version:], version + 1):
