@@ -33,6 +33,10 @@ class Mqtt:
     """Records a second of the backlog below life_safety; None: no cap. Written `200/s`."""
     window: int = 20
     """Messages in flight, 1 to 50."""
+    home_assistant: str | None = None
+    """Home Assistant's discovery prefix; None: it is told nothing."""
+    sparkplug: str | None = None
+    """The Sparkplug B group that the site is an edge node of; None: no Sparkplug."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,6 +72,8 @@ FORMS: Mapping[str, Mapping[str, Schema]] = {
         },
         "drain_rate": {"type": "string", "pattern": r"^[1-9]\d{0,5}/s$", "examples": ["200/s"]},
         "topic_root": {"type": "string", "pattern": r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$"},
+        "home_assistant": {"type": "string", "pattern": r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$"},
+        "sparkplug": {"type": "string", "pattern": r"^[A-Za-z0-9_-]{1,64}$"},
         "window": {"type": "integer", "minimum": 1, "maximum": 50},
     },
     "http": {

@@ -88,6 +88,10 @@ class MqttAsWritten:
     """`200/s`: caps the backlog below life_safety; default no cap."""
     window: int = 20
     """Messages in flight, 1 to 50."""
+    home_assistant: str | None = None
+    """`homeassistant`: its discovery prefix; devices appear there by themselves. Default off."""
+    sparkplug: str | None = None
+    """Group of the Sparkplug B host that is told beside; default off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

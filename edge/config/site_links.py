@@ -6,6 +6,7 @@ import dataclasses
 import ipaddress
 import re
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -17,6 +18,7 @@ from rules.convert import Context
 _URL_HINT = "write mqtts://host:8883, or mqtt://host:1883"
 _LISTEN_HINT = "write an address and a port: 127.0.0.1:9464"
 _RATE = re.compile(r"([1-9]\d{0,5})/s")
+_GROUP = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ROOT = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _LARGEST_WINDOW = 50
@@ -33,6 +35,16 @@ def mqtt(node: ys.Node, values: Mapping[str, Any], context: Context) -> Mqtt:
     if not _ROOT.fullmatch(root):
         hint = "words, with / between them; no + and no #"
         problems.error(convert.place(node, "topic_root"), f"{root!r} is not a topic", hint)
+    prefix, group = values.get("home_assistant"), values.get("sparkplug")
+    if prefix is not None and not _ROOT.fullmatch(prefix):
+        hint = "Home Assistant's discovery prefix: homeassistant"
+        problems.error(convert.place(node, "home_assistant"), f"{prefix!r} is not a topic", hint)
+    if group is not None and not _GROUP.fullmatch(group):
+        hint = "one word: letters, digits, _ and -"
+        problems.error(convert.place(node, "sparkplug"), f"{group!r} can't name a group", hint)
+    if group is not None and not (find_spec("google") and find_spec("google.protobuf")):
+        hint = "install storewarden[sparkplug]"
+        problems.error(convert.place(node, "sparkplug"), "protobuf is not installed", hint)
     if not 1 <= values.get("window", 1) <= _LARGEST_WINDOW:
         problems.error(convert.place(node, "window"), f"'window' is 1 to {_LARGEST_WINDOW}")
     rate = values.get("drain_rate")
