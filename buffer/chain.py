@@ -6,9 +6,14 @@
 
 A record whose body was evicted is still checked: its body hash stays. Of old runs of those only the
 link of the last stays, so the chain goes on from there but the run itself is not checked any more.
+
+A file that took over records of a damaged one has more than one chain, each from the sequence where
+it began, and runs of records that are lost: what comes after such a run is checked from its second
+record on, for the link before the first is not known.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -22,9 +27,9 @@ class Proved:
     sequence: int
     priority: int
     body_hash: bytes
-    """Empty of a folded run."""
+    """Empty of a folded run, and of lost records."""
     link: bytes | None
-    """As stored; None where only the body hash was kept."""
+    """As stored; None where only the body hash was kept, and of lost records."""
     folded: int = 0
     """How many more records this stands for: of a folded run, the link is that of the last one."""
 
@@ -53,8 +58,17 @@ def link(previous_link: bytes, sequence: int, priority: int, body_hash: bytes) -
     return sha256(previous_link + place + body_hash).digest()
 
 
-def verify(start: bytes, first: int, records: Iterable[Proved]) -> Break | None:
+def verify(
+    start: bytes | None,
+    first: int,
+    records: Iterable[Proved],
+    *,
+    others: Mapping[int, bytes | None] = MappingProxyType({}),
+) -> Break | None:
     """Check `records`, of which the first must be number `first`, from the link before them on.
+
+    `others` are the chains that begin later: the link before their first record by its sequence;
+    None where it is not known.
 
     Returns None when each follows from the one before. Can't see a cut tail: compare the last link
     with one that was published.
@@ -65,9 +79,10 @@ def verify(start: bytes, first: int, records: Iterable[Proved]) -> Break | None:
             return Break(sequence=expected, reason="removed")
         if record.sequence < expected:
             return Break(sequence=record.sequence, reason="out of order")
-        if record.link is not None and not record.body_hash:
+        head = others.get(record.sequence, head)
+        if not record.body_hash or (head is None and record.link is not None):
             head = record.link
-        else:
+        elif head is not None:
             head = link(head, record.sequence, record.priority, record.body_hash)
             if record.link is not None and record.link != head:
                 return Break(sequence=record.sequence, reason="changed, moved or added")

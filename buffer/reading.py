@@ -57,10 +57,7 @@ class Reading:
         for first in range(start, last + 1, _BATCH):
             span = (first, first + _BATCH - 1)
             with storage.translated("verify"):
-                rows = self._db.execute(
-                    PROOF,
-                    (*span, *span, *span),
-                ).fetchall()
+                rows = self._db.execute(PROOF, span).fetchall()
             for sequence, priority, kept, head, body, folded in rows:
                 yield Proved(
                     sequence=sequence,

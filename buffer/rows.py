@@ -1,7 +1,6 @@
 """How a record looks in the table `records`."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from buffer.record import Kind, Record
 
@@ -10,12 +9,14 @@ KINDS = tuple(Kind)
 _NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
 COLUMNS = "sequence, priority, kind, topic, previous, id, link, body"
 PROOF = """
-SELECT sequence, priority, NULL, link, body, 0 FROM records WHERE sequence BETWEEN ? AND ?
-UNION ALL SELECT sequence, priority, hash, NULL, NULL, 0 FROM evicted WHERE sequence BETWEEN ? AND ?
-UNION ALL SELECT first, 0, x'', link, NULL, last - first FROM folded WHERE first BETWEEN ? AND ?
+SELECT sequence, priority, NULL, link, body, 0 FROM records WHERE sequence BETWEEN ?1 AND ?2
+UNION ALL SELECT sequence, priority, hash, NULL, NULL, 0 FROM evicted
+  WHERE sequence BETWEEN ?1 AND ?2
+UNION ALL SELECT first, 0, x'', link, NULL, last - first FROM folded WHERE first BETWEEN ?1 AND ?2
+UNION ALL SELECT first, 0, x'', NULL, NULL, last - first FROM lost WHERE first BETWEEN ?1 AND ?2
 ORDER BY 1"""
-"""What the chain needs of the records in a range, given three times."""
-_HEX_ID = re.compile("[0-9a-f]{32}").fullmatch
+"""What the chain needs of the records in a range, given its first and last sequence."""
+_HEX_DIGITS = 32
 
 Row = tuple[int, int, int, int | None, int | None, bytes | str, bytes, bytes]
 
@@ -35,20 +36,28 @@ def to_record(row: Row, topics: Mapping[int, str]) -> Record:
     )
 
 
-def to_row(record: Record, topics: Mapping[str, int]) -> Row:
-    """Return `record` as a row, given the numbers of topics by their names."""
-    return (
-        record.sequence,
-        record.priority,
-        _NUMBERS[record.kind],
-        None if record.topic is None else topics[record.topic],
-        record.previous,
-        _packed(record.id),
-        record.link,
-        record.body,
-    )
+def to_rows(records: Iterable[Record], topics: Mapping[str, int]) -> list[Row]:
+    """Return `records` as rows, given the numbers of topics by their names."""
+    return [
+        (
+            record.sequence,
+            record.priority,
+            _NUMBERS[record.kind],
+            None if record.topic is None else topics[record.topic],
+            record.previous,
+            _packed(record.id),
+            record.link,
+            record.body,
+        )
+        for record in records
+    ]
 
 
 def _packed(identity: str) -> bytes | str:
     """Return 32 lower-case hex digits as 16 bytes, and anything else as it is."""
-    return bytes.fromhex(identity) if _HEX_ID(identity) else identity
+    try:
+        packed = bytes.fromhex(identity)
+    except ValueError:
+        return identity
+    # Upper case, spaces and other lengths would not come back as they were.
+    return packed if len(identity) == _HEX_DIGITS and packed.hex() == identity else identity

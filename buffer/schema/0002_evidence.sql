@@ -5,6 +5,7 @@ CREATE TABLE checkpoints (
   sequence INTEGER PRIMARY KEY, -- the last record that it speaks of
   link BLOB NOT NULL,           -- of that record, 32 bytes
   at TEXT NOT NULL,             -- RFC 3339, UTC, as the wall clock stood
+  key BLOB NOT NULL,            -- the public key, 32 bytes
   signature BLOB NOT NULL       -- Ed25519, 64 bytes
 );
 
@@ -23,4 +24,13 @@ CREATE TABLE refused (
 CREATE TABLE hours (
   sequence INTEGER PRIMARY KEY, -- the last record committed then
   tick REAL NOT NULL            -- seconds
+);
+
+-- Records that went with a damaged file. What can still be read of it is put into `records` with
+-- its old sequence and link, and leaves this table: while that goes on, the rest of it is here too.
+-- The table `journal` has a row for each chain; its id is empty where it is not known.
+CREATE TABLE lost (
+  first INTEGER PRIMARY KEY,
+  file TEXT NOT NULL,           -- the name it was set aside as
+  last INTEGER NOT NULL
 );
