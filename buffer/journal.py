@@ -24,7 +24,7 @@ from buffer.opening import Opening, plain_opening
 from buffer.quota import Quota
 from buffer.reading import Reading
 from buffer.record import Draft, Kind, Record
-from buffer.rows import COLUMNS, to_row
+from buffer.rows import COLUMNS, to_rows
 from buffer.stat import Stat
 from buffer.storage import JournalBroken, JournalError
 
@@ -140,7 +140,7 @@ class Journal(Reading):
             )
             self._db.executemany(
                 f"INSERT INTO records ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-                [to_row(record, numbers) for record in records],
+                to_rows(records, numbers),
             )
             saved = None
             if marks or self._marks.stale or self._marks.due(self._head):
@@ -149,8 +149,7 @@ class Journal(Reading):
             self._marks.committed(saved)
         self._topics = numbers
         self._names.update((n, name) for name, n in topics.items())
-        for record in records:
-            self._marks.note(record)
+        self._marks.note(records)
         if records:
             self._head, self._link = records[-1].sequence, records[-1].link
         self._reserve()

@@ -5,6 +5,7 @@ after the last save is found by reading those records again, so appending writes
 """
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from buffer.record import PRIORITIES, Kind, Record
@@ -80,13 +81,18 @@ class Marks:
             if sequence > through[priority] and topic is not None:
                 self.unsent[priority].add(sequence)
 
-    def note(self, record: Record) -> None:
-        """Take in a record that was just committed."""
-        self.latest[record.kind] = record.sequence
-        self.weight[record.priority] += len(record.body) + WEIGHT
-        if record.topic is not None:
-            self.published[record.priority] = record.sequence
-            self.unsent[record.priority].add(record.sequence)
+    def note(self, records: Sequence[Record]) -> None:
+        """Take in the records of a commit, in their order."""
+        published: list[list[int]] = [[] for _ in PRIORITIES]
+        for record in records:
+            self.latest[record.kind] = record.sequence
+            self.weight[record.priority] += len(record.body) + WEIGHT
+            if record.topic is not None:
+                published[record.priority].append(record.sequence)
+        for priority, sequences in enumerate(published):
+            if sequences:
+                self.published[priority] = sequences[-1]
+                self.unsent[priority].extend(sequences)
 
     def forget(self, record: Record) -> bool:
         """Take `record` out of what is unsent; returns whether it was in."""

@@ -1,7 +1,11 @@
-"""What is handed to the journal, and what the journal made of it."""
+"""What is handed to the journal, and what the journal made of it.
 
-from dataclasses import dataclass
+There is one of each for every record, so they are msgspec's, made in a tenth of a dataclass's time.
+"""
+
 from enum import StrEnum
+
+import msgspec
 
 LIFE_SAFETY, PERSONAL_SAFETY, SECURITY, OPERATIONS, TELEMETRY = PRIORITIES = range(5)
 """The ladder, highest first. The numbers are on disk and under the hash chain: never renumber."""
@@ -20,8 +24,7 @@ class Kind(StrEnum):
     GAP = "gap"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A record to be: everything but its place in the journal.
 
     Raises:
@@ -42,8 +45,7 @@ class Draft:
             raise ValueError(f"a priority is 0 to 4, not {self.priority}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A record as committed."""
 
     sequence: int

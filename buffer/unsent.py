@@ -1,16 +1,16 @@
 """Which records of one priority the broker does not have yet, as spans of sequence numbers."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
 
 SPARSE = 512
 """A record further than this from the one before it begins a new span, so that finding the
 records of a span reads few others."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class Span(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The unsent records of one priority from `first` to `last`, both included."""
 
     first: int
@@ -24,13 +24,10 @@ class Unsent:
 
     def __init__(self, spans: Iterable[Span] = (), *, sealed: bool = False) -> None:
         self.spans = list(spans)
+        self.count = sum(span.count for span in self.spans)
+        """How many records are unsent."""
         self.sealed = sealed
         """Whether the next record begins a new span."""
-
-    @property
-    def count(self) -> int:
-        """How many records are unsent."""
-        return sum(span.count for span in self.spans)
 
     @property
     def first(self) -> int | None:
@@ -39,12 +36,26 @@ class Unsent:
 
     def add(self, sequence: int) -> None:
         """Take a record, newer than all before it."""
-        tail = self.spans[-1] if self.spans and not self.sealed else None
-        if tail is None or sequence - tail.last > SPARSE:
-            self.spans.append(Span(first=sequence, last=sequence, count=1))
-            self.sealed = False
+        self.extend((sequence,))
+
+    def extend(self, sequences: Sequence[int]) -> None:
+        """Take records in their order, newer than all before them."""
+        if not sequences:
+            return
+        if self.spans and not self.sealed:
+            tail = self.spans.pop()
+            first, last, count = tail.first, tail.last, tail.count
         else:
-            self.spans[-1] = Span(first=tail.first, last=sequence, count=tail.count + 1)
+            first, last, count = sequences[0], sequences[0], 0
+        for sequence in sequences:
+            if sequence - last > SPARSE:
+                self.spans.append(Span(first=first, last=last, count=count))
+                first, count = sequence, 0
+            last = sequence
+            count += 1
+        self.spans.append(Span(first=first, last=last, count=count))
+        self.sealed = False
+        self.count += len(sequences)
 
     def seal(self) -> None:
         """Let the next record begin a new span."""
@@ -72,4 +83,5 @@ class Unsent:
             # What comes next must not join what lies before a record that is gone.
             self.sealed = True
         self.spans[index : index + 1] = parts
+        self.count -= 1
         return True
