@@ -13,9 +13,9 @@ record on, for the link before the first is not known.
 """
 
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 from dataclasses import dataclass
 from hashlib import sha256
+from types import MappingProxyType
 
 _SEQUENCE_BYTES = 8
 

@@ -1,8 +1,9 @@
 """The rows that the pages of an SQLite file still hold, whatever became of the pages around them.
 
 The format is that of https://www.sqlite.org/fileformat2.html (1.5, 1.6, 2.1, 4.2). Nothing here
-needs the first page, the schema, the pages that lead to others, or a log that ends well: each page
-is looked at for itself. A row on a free page is found too; that is right for rows that never change.
+needs the first page, the schema, the pages that lead to others, or a log that ends well: each
+page is looked at for itself. A row on a free page is found too, so only rows that never change are
+to be read like this.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ TABLE = 13
 INDEX = 10
 """A page with rows of a table that has no numbers."""
 _INDEX_INNER = 2
-_SIZE = 4096
+_SIZES = (2048, 4096)
+"""Sizes of a page that a journal of any version has."""
+_LOOKED_AT = 64
+"""Pages looked at for the size, where no header says it."""
 _CHUNK = 256
 """Pages read at a time."""
 _FRAME = 24
@@ -132,11 +136,12 @@ class Pages:
 
     def _page_size(self) -> int:
         head = _read(self._main, 0, 18)
-        size = int.from_bytes(head[16:18], "big") if head[:15] == b"SQLite format 3" else 0
-        if not size:
-            size = int.from_bytes(_read(self._log, 8, 4), "big")
-        size = 1 << 16 if size == 1 else size
-        return size if size in {1 << n for n in range(9, 17)} else _SIZE
+        said = int.from_bytes(head[16:18], "big") if head[:15] == b"SQLite format 3" else 0
+        for size in (said, int.from_bytes(_read(self._log, 8, 4), "big")):
+            if size in _SIZES:
+                return size
+        block = _read(self._main, 0, _SIZES[-1] * _LOOKED_AT)
+        return max(_SIZES, key=lambda size: (_rows_at(block, size), -size))
 
 
 def kind_of(page: bytes, *, first: bool) -> int:
@@ -209,6 +214,16 @@ def values(types: tuple[int, ...], header: int, payload: bytes) -> list[Value] |
             except UnicodeDecodeError:
                 return None
     return found
+
+
+def _rows_at(block: bytes, size: int) -> int:
+    """Return how many pages of `block` begin with a row if they have this size."""
+    found = 0
+    for start in range(size, len(block) - size + 1, size):
+        page = block[start : start + size]
+        at = places(page, first=False) if kind_of(page, first=False) == TABLE else []
+        found += bool(at) and cell(page, at[0], first=False) is not None
+    return found * size
 
 
 def _width(kind: int) -> int:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ APPLICATION = 0x53574A31
 ASIDES_KEPT = 3
 """How many broken files stay beside the journal."""
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_TABLE = re.compile(r"^CREATE TABLE .*?^\);$", re.MULTILINE | re.DOTALL)
 _SMALL = 8 << 20
 """Bytes of a file whose pages are all looked at when it is opened."""
 
@@ -63,7 +65,9 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         with translated(f"open {path}"):
             db.execute("PRAGMA busy_timeout = 5000")
             _check(db, path)
-            if not read_only:
+            if read_only:
+                _complete(db)
+            else:
                 _prepare(db)
     except BaseException:
         db.close()
@@ -187,6 +191,14 @@ def _prepare(db: sqlite3.Connection) -> None:
             f"{script}; PRAGMA user_version = {number}; COMMIT;"
         )
     _settle(db)
+
+
+def _complete(db: sqlite3.Connection) -> None:
+    """Put empty tables over an older file that is only read, where it lacks them."""
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    for script in schema()[version:] if version else ():
+        for table in _TABLE.findall(script):
+            db.execute(table.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
 
 
 def _settle(db: sqlite3.Connection) -> None:
