@@ -18,6 +18,8 @@ from typing import Self
 
 from buffer import chain, storage
 from buffer.chain import Break
+from buffer.checkpoints import Anchor, Checkpoints, Signer
+from buffer.folding import Folding
 from buffer.gap import Gap, plain_gap
 from buffer.marks import WEIGHT, Marks, Spans
 from buffer.opening import Opening, plain_opening
@@ -46,6 +48,7 @@ class Journal(Reading):
         self._topics: dict[str, int] = {}
         self._reserved = 0
         self._quota: Quota | None = None
+        self._checkpoints = Checkpoints(db, "", None)
         self._gap: Callable[[Gap], Draft] = plain_gap
 
     @classmethod
@@ -58,12 +61,14 @@ class Journal(Reading):
         max_size: int | None = None,
         opening: Callable[[Opening], Draft] = plain_opening,
         gap: Callable[[Gap], Draft] = plain_gap,
+        signer: Signer | None = None,
     ) -> Self:
         """Open `path`, beginning a new file where there is none.
 
         A damaged file, or one distrusted for the reason given, is set aside first. `max_size` is
         the most bytes the file and its log may take. `opening` makes the first record of a new
-        file, `gap` the record of what left unsent because of the size.
+        file, `gap` the record of what left unsent because of the size. `signer` signs heads and
+        folded runs; what is there is signed as found when this signer never did.
 
         Raises:
             JournalTooNew: a newer program wrote it; the file is left alone.
@@ -82,9 +87,10 @@ class Journal(Reading):
             storage.set_aside(path)
             journal = cls._load(path, read_only=False, opening=opening, reason=reason)
         journal._gap = gap
+        journal._sign(signer)
         if max_size is not None:
-            start = chain.genesis(journal._id)
-            journal._quota = Quota(journal._db, journal._marks, max_size, start=start)
+            folding = journal._folding
+            journal._quota = Quota(journal._db, journal._marks, max_size, folding=folding)
         return journal
 
     @classmethod
@@ -145,8 +151,10 @@ class Journal(Reading):
             saved = None
             if marks or self._marks.stale or self._marks.due(self._head):
                 saved = self._marks.save(self._head, counters=self._marks.stale)
+            self._checkpoints.save()
         if saved is not None:
             self._marks.committed(saved)
+        self._checkpoints.committed()
         self._topics = numbers
         self._names.update((n, name) for name, n in topics.items())
         self._marks.note(records)
@@ -185,6 +193,10 @@ class Journal(Reading):
         sequence = self._marks.latest.get(kind)
         found = self._select("WHERE sequence = ?", (sequence,)) if sequence else []
         return found[0] if found else None
+
+    def anchor(self) -> Anchor:
+        """Return the head, signed where there is a key; now and then it is kept in the file."""
+        return self._checkpoints.anchor(self._head, self._link)
 
     def stat(self) -> Stat:
         """Return how the journal stands now."""
@@ -261,6 +273,19 @@ class Journal(Reading):
             self._db.execute("INSERT INTO journal VALUES (?, ?)", (self._id, self._first))
         self.append([opening(told)])
 
+    def _sign(self, signer: Signer | None) -> None:
+        """Have `signer` sign from now on; what is there is signed as found, if it never was."""
+        self._checkpoints = Checkpoints(self._db, self._id, signer)
+        self._folding = Folding(self._db, self._id, chain.genesis(self._id), signer)
+        # A disk that refuses records will say so itself; this can be made up for.
+        with suppress(JournalError):
+            with storage.translated("look for signatures"):
+                known = self._checkpoints.known
+            if not known:
+                with self._transaction("sign what is there"):
+                    self._folding.adopt()
+                    self._checkpoints.save_head(self._head, self._link)
+
     def _make_room(self, drafts: Sequence[Draft]) -> list[Draft]:
         if self._quota is None:
             return []
@@ -306,6 +331,8 @@ class Journal(Reading):
             try:
                 with self._transaction("mark what was sent"):
                     saved = self._marks.save(self._head, counters=counters)
+                    if counters:
+                        self._checkpoints.save_head(self._head, self._link)
                 self._marks.committed(saved)
             finally:
                 self._db.execute("PRAGMA synchronous = FULL")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from buffer import chain
+from buffer.folding import Folding
 from buffer.gap import Gap
 from buffer.marks import WEIGHT, Marks
 from buffer.record import PRIORITIES, Kind
@@ -49,13 +50,13 @@ class Quota:
     """The bound of one open file, the log included. Works inside the caller's transaction."""
 
     def __init__(
-        self, db: sqlite3.Connection, marks: Marks, max_size: int, *, start: bytes
+        self, db: sqlite3.Connection, marks: Marks, max_size: int, *, folding: Folding
     ) -> None:
         """`max_size` in bytes; at least a few hundred kB make sense.
 
-        `start` is what the first record of the file is chained to.
+        `folding` is what old hashes are given to.
         """
-        self._start = start
+        self._folding = folding
         self._db = db
         self._marks = marks
         (self._page,) = db.execute("PRAGMA page_size").fetchone()
@@ -170,32 +171,7 @@ class Quota:
 
     def _fold(self) -> None:
         """Put the oldest hashes into folded runs."""
-        rows = self._db.execute(
-            "SELECT sequence, priority, hash FROM evicted ORDER BY sequence LIMIT ?",
-            (_FOLDED_TOGETHER,),
-        ).fetchall()
-        run: tuple[int, int, bytes] | None = None
-        for sequence, priority, body_hash in rows:
-            if run is None or run[1] != sequence - 1:
-                run = self._run_before(sequence)
-            link = chain.link(run[2], sequence, priority, body_hash)
-            run = (run[0], sequence, link)
-            self._db.execute("INSERT OR REPLACE INTO folded (first, last, link) VALUES (?, ?, ?)", run)
-        self._db.execute("DELETE FROM evicted WHERE sequence <= ?", (rows[-1][0],))
-        self._hashes -= len(rows)
-
-    def _run_before(self, sequence: int) -> tuple[int, int, bytes]:
-        """Return the folded run that `sequence` goes on from, or an empty one that starts there."""
-        before = sequence - 1
-        run: tuple[int, int, bytes] | None = self._db.execute(
-            "SELECT first, last, link FROM folded WHERE last = ? AND first <= ?"
-            " ORDER BY first DESC LIMIT 1",
-            (before, before),
-        ).fetchone()
-        if run is not None:
-            return run
-        link = self._db.execute("SELECT link FROM records WHERE sequence = ?", (before,)).fetchone()
-        return sequence, before, self._start if link is None else link[0]
+        self._hashes -= self._folding.fold(_FOLDED_TOGETHER)
 
 
 def _gap(priority: int, victims: list[_Victim]) -> Gap:
