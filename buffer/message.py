@@ -6,9 +6,18 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from buffer.reasons import POISON
+
 
 class Unreachable(Exception):
     """There is no link to the broker, or it has ended. Worth another try."""
+
+    def __init__(self, reason: str, *, code: int | None = None, hung_up: bool = False) -> None:
+        super().__init__(reason)
+        self.code = code
+        """MQTT v5 reason code, where the broker said why."""
+        self.hung_up = hung_up
+        """Whether the other side ended a link that was up without a word."""
 
 
 class Refused(Exception):
@@ -20,6 +29,11 @@ class Refused(Exception):
         """MQTT v5 reason code, 0x80 or above."""
         self.reason = reason
         """Its name in the standard: `Not authorized`."""
+
+    @property
+    def final(self) -> bool:
+        """Whether the message itself is what the broker will never take."""
+        return self.code in POISON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +59,7 @@ class Publisher(Protocol):
         """How many messages the broker takes before it has acknowledged one."""
 
     @property
-    def ended(self) -> asyncio.Future[str]:
+    def ended(self) -> asyncio.Future[Unreachable]:
         """Done when the link is down; holds the reason."""
 
     def publish(self, message: Message) -> asyncio.Future[None]:

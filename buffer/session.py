@@ -102,7 +102,7 @@ class Session:
             for task in (ticking, *self._fetching):
                 task.cancel()
             await asyncio.gather(ticking, *self._fetching, return_exceptions=True)
-        raise Unreachable(self._link.ended.result())
+        raise self._link.ended.result()
 
     def _send(self) -> None:
         while len(self._flying) < self._window:
