@@ -1,0 +1,69 @@
+"""A simulated store that never rests: events of all five priorities, some hundred a second."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from edge.demo.store import Store
+
+NOISE = 400
+"""Records a second from the EAS gateway, most of them telemetry."""
+
+
+@asynccontextmanager
+async def busy(store: Store, rng: random.Random) -> AsyncIterator[None]:
+    """Let visitors, doors, alarms, panic and printed troubles come until the block ends."""
+    tasks = [
+        asyncio.create_task(each)
+        for each in (
+            _spoken(store, rng),
+            _pulses(store, rng, "di0", 4.0),
+            _pulses(store, rng, "di6", 0.3),
+            _doors(store, rng),
+            _troubles(store, rng),
+        )
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    for each in ended:
+        if isinstance(each, Exception):
+            raise each
+
+
+async def _spoken(store: Store, rng: random.Random) -> None:
+    loop = asyncio.get_running_loop()
+    said = ("VISITORS IN 1 OUT 0", "DEACTIVATED 2", "METAL 1", "ALARM 1 OUT", "ALARM END 1")
+    while True:
+        await store.gateway.connected.wait()
+        due = loop.time()
+        while store.gateway.connected.is_set():
+            store.gateway.say(rng.choices(said, (70, 20, 2, 4, 4))[0])
+            due += 1 / NOISE
+            await asyncio.sleep(max(due - loop.time(), 0))
+
+
+async def _pulses(store: Store, rng: random.Random, line: str, longest: float) -> None:
+    while True:
+        await store.module.pulse(line, 0.05)
+        await asyncio.sleep(rng.uniform(0.02, longest))
+
+
+async def _doors(store: Store, rng: random.Random) -> None:
+    while True:
+        for closed in (False, True):
+            store.module.set(rng.choice(("di1", "di2")), closed)
+            await asyncio.sleep(rng.uniform(0.03, 0.15))
+
+
+async def _troubles(store: Store, rng: random.Random) -> None:
+    while True:
+        for normal in (False, True):
+            store.module.set("di5", normal)
+            await asyncio.sleep(rng.uniform(0.1, 0.4))
