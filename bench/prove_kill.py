@@ -46,6 +46,8 @@ WHOLE_EACH = 50
 """The whole chain is verified after so many kills; new records are checked after each."""
 LONGEST_LIFE = 1.2
 """Seconds from when its rules run in which the daemon is killed."""
+FIRST_CLAIM = 60.0
+"""Seconds in which a life must have claimed something, on however busy a machine."""
 DRAIN_LIMIT = 180.0
 """Seconds that the last drain and what follows it may take."""
 
@@ -135,7 +137,7 @@ async def one_life(oracle: Oracle, rng: random.Random, *arguments: str) -> None:
     if rng.random() < 0.15:
         await asyncio.sleep(rng.uniform(0.0, 0.3))
     else:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(FIRST_CLAIM):
             while oracle.claims == before:
                 await asyncio.sleep(0.002)
         await asyncio.sleep(rng.uniform(0.0, 0.4) ** 1.5)

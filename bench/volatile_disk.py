@@ -16,19 +16,24 @@ from contextlib import contextmanager
 from pathlib import Path
 
 NEEDED = ("nbdkit", "nbdfuse", "fusermount3", "losetup", "mkfs.ext4")
+PACKAGES = "nbdkit libnbd-bin fuse3"
 
 
 def missing() -> list[str]:
-    """Return the programs that are not installed."""
+    """Return what keeps such a disk from being made here: programs, rights, devices."""
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    return [name for name in NEEDED if shutil.which(name, path=path) is None]
+    needed = [name for name in NEEDED if shutil.which(name, path=path) is None]
+    if os.geteuid() != 0:
+        needed.append("root")
+    return needed + [name for name in ("/dev/fuse", "/dev/loop-control") if not Path(name).exists()]
 
 
 class VolatileDisk:
     """An ext4 file system at `mount`; `cut` discards what was not flushed, `on` brings it back."""
 
-    def __init__(self, folder: Path, megabytes: int = 64) -> None:
+    def __init__(self, folder: Path, *, megabytes: int, options: str) -> None:
         self._folder = folder
+        self._options = options
         self.mount = folder / "mount"
         self._fuse = folder / "fuse"
         self._image = folder / "disk.img"
@@ -57,11 +62,14 @@ class VolatileDisk:
         )
         _until((self._fuse / "disk").exists)
         self._loop = _run("losetup", "-f", "--show", str(self._fuse / "disk")).strip()
-        _run("mount", self._loop, str(self.mount))
+        _run("mount", "-o", self._options, self._loop, str(self.mount))
 
     def cut(self) -> None:
-        """Cut the power."""
+        """Cut the power. Who has files open there gets errors; end them before `on`."""
         os.kill(int((self._folder / "pid").read_text()), signal.SIGKILL)
+
+    def gone(self) -> None:
+        """Take away what is left of a disk without power."""
         self._let_go()
 
     def off(self) -> None:
@@ -82,9 +90,11 @@ class VolatileDisk:
 
 
 @contextmanager
-def volatile_disk(folder: Path) -> Iterator[VolatileDisk]:
-    """Have such a disk, powered on, until the block ends."""
-    disk = VolatileDisk(folder)
+def volatile_disk(
+    folder: Path, *, megabytes: int = 64, options: str = "defaults"
+) -> Iterator[VolatileDisk]:
+    """Have such a disk, powered on and mounted with `options`, until the block ends."""
+    disk = VolatileDisk(folder, megabytes=megabytes, options=options)
     disk.on()
     try:
         yield disk
@@ -102,7 +112,7 @@ def _try(*command: str) -> bool:
 
 
 def _until(done: Callable[[], bool]) -> None:
-    for _ in range(100):
+    for _ in range(200):
         if done():
             return
         time.sleep(0.05)
