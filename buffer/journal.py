@@ -26,7 +26,7 @@ from buffer.opening import Opening, plain_opening
 from buffer.quota import Quota
 from buffer.reading import Reading
 from buffer.record import Draft, Kind, Record
-from buffer.rows import COLUMNS, to_rows
+from buffer.rows import insert
 from buffer.stat import Stat
 from buffer.storage import JournalBroken, JournalError
 
@@ -140,14 +140,11 @@ class Journal(Reading):
         with self._transaction(f"keep {len(drafts)} records"):
             gaps = self._make_room(drafts)
             records, topics = self._chained([*drafts, *gaps])
-            numbers = self._topics | topics
+            numbers = self._topics | topics if topics else self._topics
             self._db.executemany(
                 "INSERT INTO topics VALUES (?, ?)", [(n, name) for name, n in topics.items()]
             )
-            self._db.executemany(
-                f"INSERT INTO records ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-                to_rows(records, numbers),
-            )
+            insert(self._db, records, numbers)
             saved = None
             if marks or self._marks.stale or self._marks.due(self._head):
                 saved = self._marks.save(self._head, counters=self._marks.stale)

@@ -1,6 +1,7 @@
 """How a record looks in the table `records`."""
 
-from collections.abc import Iterable, Mapping
+import sqlite3
+from collections.abc import Mapping, Sequence
 
 from buffer.record import Kind, Record
 
@@ -17,6 +18,12 @@ UNION ALL SELECT first, 0, x'', NULL, NULL, last - first FROM lost WHERE first B
 ORDER BY 1"""
 """What the chain needs of the records in a range, given its first and last sequence."""
 _HEX_DIGITS = 32
+_TOGETHER = 20
+"""Records that one statement inserts: a quarter less work than one by one."""
+_INSERT = f"INSERT INTO records ({COLUMNS}) VALUES "  # noqa: S608
+_PLACES = "(?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_ONE = _INSERT + _PLACES
+_INSERT_MANY = _INSERT + ", ".join([_PLACES] * _TOGETHER)
 
 Row = tuple[int, int, int, int | None, int | None, bytes | str, bytes, bytes]
 
@@ -36,21 +43,29 @@ def to_record(row: Row, topics: Mapping[int, str]) -> Record:
     )
 
 
-def to_rows(records: Iterable[Record], topics: Mapping[str, int]) -> list[Row]:
-    """Return `records` as rows, given the numbers of topics by their names."""
-    return [
-        (
-            record.sequence,
-            record.priority,
-            _NUMBERS[record.kind],
-            None if record.topic is None else topics[record.topic],
-            record.previous,
-            _packed(record.id),
-            record.link,
-            record.body,
-        )
-        for record in records
-    ]
+def insert(db: sqlite3.Connection, records: Sequence[Record], topics: Mapping[str, int]) -> None:
+    """Insert `records` as rows, given the numbers of topics by their names."""
+    many = len(records) - len(records) % _TOGETHER
+    for start in range(0, many, _TOGETHER):
+        values: list[int | bytes | str | None] = []
+        for record in records[start : start + _TOGETHER]:
+            values += _to_row(record, topics)
+        db.execute(_INSERT_MANY, values)
+    for record in records[many:]:
+        db.execute(_INSERT_ONE, _to_row(record, topics))
+
+
+def _to_row(record: Record, topics: Mapping[str, int]) -> Row:
+    return (
+        record.sequence,
+        record.priority,
+        _NUMBERS[record.kind],
+        None if record.topic is None else topics[record.topic],
+        record.previous,
+        _packed(record.id),
+        record.link,
+        record.body,
+    )
 
 
 def _packed(identity: str) -> bytes | str:
