@@ -91,7 +91,14 @@ def assemble(
         failed=lambda given: metrics.failed.labels(given.device, given.command.kind).inc(),
     )
     cloud = Cloud(
-        site, writer, encoder, speaker, clock, decider.engine.states, [*modules, *devices]
+        site,
+        writer,
+        encoder,
+        speaker,
+        clock,
+        decider.engine.states,
+        [*modules, *devices],
+        past.corrections,
     )
     pipeline = Pipeline(
         inbox=inbox,
@@ -109,7 +116,9 @@ def assemble(
     diary = Diary(calendar=calendar, moments=configuration.rules.moments)
     if past.state is not None and "diary" in past.state:
         diary.restore(past.state["diary"])
-    site_clock = SiteClock(clock, speaker, calendar, diary)
+    site_clock = SiteClock(clock, speaker, calendar, diary, past.corrections, cloud.corrected)
+    if past.state is not None and "clock" in past.state:
+        site_clock.restore(past.state["clock"])
     for step in past.steps:
         if isinstance(step, Event):
             site_clock.replayed(step)

@@ -12,10 +12,15 @@ from pathlib import Path
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 DEVICE_TREE = Path("/proc/device-tree/model")
 RTC = Path("/sys/class/rtc")
+RTC_TIME = RTC / "rtc0" / "since_epoch"
+RTC_MODE = Path("/etc/adjtime")
+"""Its third line is LOCAL where the battery clock shows local time; see hwclock(8)."""
 EARLIEST = datetime(2026, 11, 1, tzinfo=UTC)
 """No record was ever made before: an earlier wall clock is wrong."""
 BACK = 300.0
 """Seconds by which the wall clock may stand behind the last record and still be believed."""
+SLOW = 0.001
+"""Seconds within which both times are read, or they are read again."""
 _UNSYNCHRONISED = 0x40
 """STA_UNSYNC of adjtimex(2)."""
 
@@ -61,6 +66,16 @@ def keeps_time_without_power() -> bool:
     return not DEVICE_TREE.exists() or (RTC.is_dir() and any(RTC.iterdir()))
 
 
+def battery_clock() -> datetime | None:
+    """Return what the battery clock shows; None: there is none, or it does not show UTC."""
+    try:
+        if RTC_MODE.exists() and "LOCAL" in RTC_MODE.read_text():
+            return None
+        return datetime.fromtimestamp(int(RTC_TIME.read_text()), UTC)
+    except (OSError, ValueError, OverflowError):
+        return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastRecord:
     """What the journal's newest record says of time."""
@@ -86,9 +101,16 @@ class Clock:
     boot: str = field(default_factory=boot_id)
     follows_server: Callable[[], bool] = synchronised
     battery: Callable[[], bool] = keeps_time_without_power
+    shown: Callable[[], datetime | None] = battery_clock
+    """What the battery clock shows."""
     offset: float = field(init=False)
+    continues: bool = field(init=False, default=False)
+    """Whether ticks of this boot from before still tell how long ago something was."""
+    believed: bool = field(init=False, default=False)
+    """Whether records are stamped as trusted; set by who watches the wall clock."""
 
     def __post_init__(self) -> None:
+        self.offset = -self.seconds()
         self.resume(self.last)
 
     def resume(self, last: LastRecord | None) -> None:
@@ -97,9 +119,13 @@ class Clock:
         if last is None:
             self.offset = -self.seconds()
         elif last.boot == self.boot:
-            self.offset = max(last.offset, last.tick - self.seconds())
+            kept = max(last.offset, self.offset)
+            self.offset = max(kept, last.tick - self.seconds())
+            self.continues = self.offset - kept < SLOW
         else:
             self.offset = last.tick - self.seconds()
+            self.continues = False
+        self.believed = self.trusted()
 
     def tick(self) -> float:
         """Return engine time in seconds, whole microseconds; never goes backwards.
@@ -108,15 +134,31 @@ class Clock:
         """
         return round(self.offset + self.seconds(), 6)
 
+    def read(self) -> tuple[float, datetime]:
+        """Return the tick and the wall clock of one instant, also where the machine halts."""
+        tick, at = self.tick(), self.now()
+        for _ in range(5):
+            before, tick = tick, self.tick()
+            if tick - before <= SLOW:
+                return before, at
+            at = self.now()
+        return tick, at
+
     def trusted(self) -> bool:
-        """Return whether the wall clock may decide `daily`, hours and schedules.
+        """Return whether the wall clock may decide `daily`, hours and schedules."""
+        return self.doubt() is None
+
+    def doubt(self) -> str | None:
+        """Return why the wall clock is not trusted; None: it is.
 
         It must not stand before the last record, and either follow a time server or belong to
         a machine that keeps time without power.
         """
         now = self.now()
         if now < EARLIEST:
-            return False
+            return "it stands before any record was made"
+        if self.follows_server():
+            return None
         if self.last is not None and (self.last.at - now).total_seconds() > BACK:
-            return self.follows_server()
-        return self.follows_server() or self.battery()
+            return "it stands behind the last record, and there is no time server"
+        return None if self.battery() else "no time server, and no battery clock"

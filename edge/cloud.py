@@ -22,6 +22,7 @@ from edge.clock import Clock
 from edge.config.model import Mqtt, Site
 from edge.encode import Encoder, message_of, utc
 from edge.speaker import Speaker
+from edge.true_time import Corrections
 from edge.version import VERSION
 from rules.states import States
 
@@ -44,11 +45,13 @@ class Cloud:
         clock: Clock,
         states: States,
         devices: Iterable[str],
+        corrections: Corrections,
     ) -> None:
         self._site, self._writer, self._encoder = site, writer, encoder
         self._speaker, self._clock = speaker, clock
         self._states, self._devices = states, tuple(devices)
-        self._began = utc(clock.now())
+        self._corrections = corrections
+        self._began = clock.tick()
         self._refused_at = float("-inf")
         self._stat: Stat | None = None
         self._connected = asyncio.Event()
@@ -70,7 +73,9 @@ class Cloud:
         return Uplink(
             self._writer,
             connector(endpoint),
-            lambda record, replayed: message_of(record, self._site.site, replayed=replayed),
+            lambda record, replayed: message_of(
+                record, self._site.site, replayed=replayed, corrections=self._corrections
+            ),
             birth=lambda: (self._status("online"),),
             farewell=lambda: (self._status("offline", reason="stopped"),),
             window=mqtt.window,
@@ -80,10 +85,11 @@ class Cloud:
         )
 
     def _status(self, state: str, **more: str) -> Message:
+        tick, now = self._clock.read()
         told = {
             "state": state,
-            "since": utc(self._clock.now()),
-            "started": self._began,
+            "since": utc(now),
+            "started": utc(now - _ago(tick - self._began)),
             "site": self._site.site,
             "version": VERSION,
             "config": self._encoder.config,
@@ -110,13 +116,19 @@ class Cloud:
         """Publish the retained states of `device`, now or at the next connection."""
         if self._uplink is None:
             return
-        now, tick = self._clock.now(), self._clock.tick()
+        tick, now = self._clock.read()
         told = {
             name: {"value": value, "since": utc(now - _ago(tick - since))}
             for name, (value, since) in self._states.of(device).items()
         }
         topic = self._encoder.state_topic(device)
         self._uplink.publish_state(topic, json.dumps(told).encode())
+
+    def corrected(self) -> None:
+        """Publish status and states again: the wall clock was wrong when they were published."""
+        self.configured()
+        for device in (SITE, *self._devices):
+            self.publish_state(device)
 
     def configured(self) -> None:
         """Publish the retained status of the site again: another configuration runs."""

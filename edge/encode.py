@@ -16,6 +16,7 @@ from drivers.event import SITE, Event
 from drivers.priorities import Priority
 from drivers.signals import InputEdge, OrderDone, OrderFailed
 from edge.dispatch import Given
+from edge.true_time import Corrections
 
 CONTENT_TYPE = "application/cloudevents+json"
 OUTCOMES = frozenset({OrderDone.kind, OrderFailed.kind})
@@ -202,15 +203,25 @@ def event_of(record: Record) -> Event:
     )
 
 
-def cloud_event(record: Record, site: str, *, replayed: bool) -> dict[str, Any]:
-    """Return the CloudEvents 1.0 attributes and data of a record."""
+NEVER = Corrections()
+"""No clock was ever wrong."""
+
+
+def cloud_event(
+    record: Record, site: str, *, replayed: bool, corrections: Corrections = NEVER
+) -> dict[str, Any]:
+    """Return the CloudEvents 1.0 attributes and data of a record.
+
+    Where `corrections` know better than the record, `time` is theirs and `recordedtime` its own.
+    """
     body = body_of(record)
+    true_time = corrections.true_time(body.boot, body.tick)
     found: dict[str, Any] = {
         "specversion": "1.0",
         "id": record.id,
         "source": f"/site/{site}/device/{body.device}",
         "type": f"storewarden.{body.signal}",
-        "time": body.at,
+        "time": body.at if true_time is None else utc(true_time),
         "subject": body.device,
         "datacontenttype": "application/json",
         "sequence": str(record.sequence),
@@ -224,11 +235,16 @@ def cloud_event(record: Record, site: str, *, replayed: bool) -> dict[str, Any]:
     }
     if record.previous is not None:
         found["previous"] = str(record.previous)
+    if true_time is not None:
+        found["recordedtime"] = body.at
     return found
 
 
-def message_of(record: Record, site: str, *, replayed: bool) -> Message:
+def message_of(
+    record: Record, site: str, *, replayed: bool, corrections: Corrections = NEVER
+) -> Message:
     """Return the publication of a record that has a topic."""
     assert record.topic is not None  # noqa: S101 - the lanes hold records with a topic only
-    payload = _encoder.encode(cloud_event(record, site, replayed=replayed))
+    event = cloud_event(record, site, replayed=replayed, corrections=corrections)
+    payload = _encoder.encode(event)
     return Message(topic=record.topic, payload=payload, content_type=CONTENT_TYPE)

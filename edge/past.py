@@ -21,6 +21,7 @@ from edge.clock import LastRecord
 from edge.decide import LATCH, PERSON, Decider
 from edge.encode import body_of, event_of
 from edge.inbox import Inbox
+from edge.true_time import Corrections, said_by
 from edge.turn import Word
 from rules.engine import ACKNOWLEDGED
 from rules.modes import REQUESTED as MODE
@@ -46,6 +47,8 @@ class Past:
     """The last snapshot's data."""
     steps: tuple[Event | float, ...] = field(default=())
     """What was journaled after the snapshot, in order: events, and ticks of decisions."""
+    corrections: Corrections = field(default_factory=Corrections)
+    """What is known of when the wall clock was wrong."""
 
 
 async def read(writer: Writer) -> Past:
@@ -68,7 +71,20 @@ def _read(journal: Journal) -> Past:
         elif event is not None and record.kind is Kind.DECISION:
             steps.append(event.tick)
     newest = [e for r in journal.tail(NEWEST) if (e := _event(r)) is not None]
-    return Past(last=_last(newest, state or {}), state=state, steps=tuple(steps))
+    corrections = _corrections(state or {}, steps)
+    last = _last(newest, state or {}, corrections)
+    return Past(last=last, state=state, steps=tuple(steps), corrections=corrections)
+
+
+def _corrections(state: Mapping[str, Any], steps: Sequence[Event | float]) -> Corrections:
+    try:
+        found = Corrections.restored(state["clock"]["corrections"])
+    except (KeyError, TypeError, ValueError):
+        found = Corrections()
+    for step in steps:
+        if isinstance(step, Event) and (correction := said_by(step)) is not None:
+            found.add(correction)
+    return found
 
 
 def _state(snapshot: Record) -> Mapping[str, Any] | None:
@@ -85,14 +101,17 @@ def _event(record: Record) -> Event | None:
         return None  # not one of ours: made by another version
 
 
-def _last(newest: list[Event], state: Mapping[str, Any]) -> LastRecord | None:
+def _last(
+    newest: list[Event], state: Mapping[str, Any], corrections: Corrections
+) -> LastRecord | None:
     """Return the time of the newest records; one that was overtaken may carry an older tick."""
     if not newest:
         return None
     last = newest[-1]
     tick = max(e.tick for e in newest if e.boot == last.boot)
     offset = float(state.get("offset", float("-inf")))
-    return LastRecord(tick=tick, at=last.at, boot=last.boot, offset=offset)
+    at = corrections.true_time(last.boot, last.tick) or last.at
+    return LastRecord(tick=tick, at=at, boot=last.boot, offset=offset)
 
 
 def replay(past: Past, decider: Decider) -> list[Word]:

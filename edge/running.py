@@ -79,6 +79,7 @@ def snapshot(parts: Parts) -> None:
         "decider": parts.decider.save(),
         "diary": parts.diary.save(),
         "offset": parts.clock.offset,
+        "clock": parts.site_clock.save(),
         "unsaid": about_to_say(parts.inbox),
     }
     stamp = parts.speaker.stamp(SITE, "snapshot", Priority.operations, {}, {})

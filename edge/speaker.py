@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import secrets
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Protocol
 
 from drivers.contract import Driver, unknown_states
@@ -26,7 +27,13 @@ class Speaker:
     def __init__(self, clock: Clock, put: Callable[[Event], None]) -> None:
         self._clock = clock
         self._put = put
-        self.trusted = clock.trusted()
+        self.watch: Callable[[float, datetime], bool] = lambda _tick, _at: False
+        """Sees both times of each stamp; true: the clock was set, so that they are read again."""
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the wall clock is trusted now."""
+        return self._clock.believed
 
     def stamp(
         self,
@@ -37,13 +44,16 @@ class Speaker:
         sets: Mapping[str, str],
     ) -> Event:
         """Return an event of now; it is not put anywhere."""
+        tick, at = self._clock.read()
+        if self.watch(tick, at):
+            tick, at = self._clock.read()
         return Event(
             id=secrets.token_hex(16),
             device=device,
             kind=kind,
             priority=priority,
-            tick=self._clock.tick(),
-            at=self._clock.now(),
+            tick=tick,
+            at=at,
             boot=self._clock.boot,
             trusted=self.trusted,
             fields=dict(fields),

@@ -23,6 +23,8 @@ Week = Mapping[int, tuple[Range, ...]]
 
 LATE = timedelta(minutes=15)
 """What was jumped over is said late up to here, and is missed beyond."""
+FORGOTTEN = timedelta(days=2)
+"""What was jumped over longer ago is not even missed: the clock was set over years."""
 PROMPT = timedelta(seconds=5)
 """What is said within it is not late."""
 HORIZON = timedelta(days=400)
@@ -195,7 +197,7 @@ class Diary:
         last, self.last = self.last, now
         due: list[tuple[Due, bool]] = []
         missed: list[Due] = []
-        for one in self.calendar.due(last or now, now, self.moments):
+        for one in self.calendar.due(max(last or now, now - FORGOTTEN), now, self.moments):
             days = self.said.setdefault(one.key, [])
             if one.day.isoformat() in days:
                 continue

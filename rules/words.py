@@ -109,7 +109,8 @@ SITE_SIGNALS: Mapping[str, Mapping[str, FieldWords]] = {
     "state.known": {"values": "object"},
     "clock.trusted": {},
     "clock.untrusted": {"reason": "str"},
-    "clock.stepped": {"seconds": "float"},
+    "clock.stepped": {"seconds": "float", "before": "str", "after": "str"},
+    "clock.corrected": {"since": "float", "seconds": "float", "reason": "str"},
     "config.refused": {"reason": "str"},
     "config.reloaded": {"config": "str"},
     "config.applied": {

@@ -68,6 +68,7 @@ SAID = {
     "clock.untrusted": "the clock can't be trusted",
     "clock.trusted": "the clock can be trusted",
     "clock.stepped": "the clock was set",
+    "clock.corrected": "the clock was wrong before; times are corrected",
     "uplink.connected": "the cloud is connected",
     "uplink.disconnected": "THE CLOUD CAN'T BE REACHED; everything is kept",
     "uplink.refused": "the cloud refuses a message",

@@ -8,6 +8,7 @@ import subprocess
 import urllib.request
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from buffer.journal import Journal
 from buffer.record import Kind
 from drivers import signals
 from edge.demo.store import configured, simulated
-from edge.encode import Encoder, cloud_event
+from edge.encode import Encoder, body_of, cloud_event
+from edge.true_time import Correction, Corrections
 from rules.words import SITE_SIGNALS
 from tests.daemon import running
 
@@ -130,6 +132,15 @@ def test_the_attributes_of_events_are_those_that_are_sent(seen: Seen) -> None:
     with Journal.open(seen.journal, read_only=True) as journal:
         records = [r for r in journal.tail(500) if r.kind is Kind.EVENT and r.topic]
     sent = {name for r in records for name in cloud_event(r, "demo_store", replayed=False)}
+    body = body_of(records[0])
+    wrong = Correction(
+        boot=body.boot,
+        since=body.tick,
+        tick=body.tick + 1,
+        at=datetime(2026, 11, 20, tzinfo=UTC),
+    )
+    known = Corrections([wrong])
+    sent |= cloud_event(records[0], "demo_store", replayed=True, corrections=known).keys()
 
     assert {words(row[0])[0] for row in table("attribute")} == sent
 

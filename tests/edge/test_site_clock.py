@@ -125,7 +125,7 @@ def test_an_untrusted_clock_says_no_moments_and_knows_no_hours(tmp_path: Path) -
     assert wall.passes(120) == []
     wall.trust = True
     wall.site_clock.look()
-    (event,) = wall.events
+    _corrected, event = wall.events
     assert (event.kind, event.sets, event.trusted) == ("clock.trusted", {"open": "no"}, True)
     wall.events.clear()
     wall.trust = False
