@@ -148,7 +148,10 @@ async def one_life(oracle: Oracle, rng: random.Random, *arguments: str) -> None:
 
 
 async def prove_children(kills: int, seed: int, control: str | None) -> bool:
-    """Kill the keeper `kills` times; returns whether nothing was wrong."""
+    """Kill the keeper `kills` times, under a control until it is caught.
+
+    Returns whether nothing was wrong.
+    """
     oracle, rng = Oracle(), random.Random(f"children {seed}")
     began = time.monotonic()
     async with AsyncExitStack() as stack:
@@ -167,6 +170,8 @@ async def prove_children(kills: int, seed: int, control: str | None) -> bool:
             if journal.exists() or oracle.head:
                 oracle.found(look(journal, oracle.head, keeper.content, whole=whole))
             progress(number + 1, kills, oracle)
+            if control and oracle.faults:
+                break
         drain = await asyncio.create_subprocess_exec(
             *command(str(journal), "--broker", up.url, "--drain"), stdout=subprocess.PIPE
         )

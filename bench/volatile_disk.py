@@ -38,6 +38,7 @@ class VolatileDisk:
         self._fuse = folder / "fuse"
         self._image = folder / "disk.img"
         self._loop = ""
+        self._carrier: subprocess.Popen[bytes] | None = None
         for path in (self.mount, self._fuse):
             path.mkdir()
         with self._image.open("wb") as image:
@@ -53,7 +54,7 @@ class VolatileDisk:
             *("nbdkit", "-P", str(pid), "-U", str(socket), "--filter=cache", "file"),
             *(str(self._image), "cache=writeback"),
         )
-        subprocess.Popen(
+        self._carrier = subprocess.Popen(
             ["nbdfuse", str(self._fuse / "disk"), "--unix", str(socket)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -66,7 +67,9 @@ class VolatileDisk:
 
     def cut(self) -> None:
         """Cut the power. Who has files open there gets errors; end them before `on`."""
-        os.kill(int((self._folder / "pid").read_text()), signal.SIGKILL)
+        pid = self._folder / "pid"
+        os.kill(int(pid.read_text()), signal.SIGKILL)
+        pid.unlink()
 
     def gone(self) -> None:
         """Take away what is left of a disk without power."""
@@ -87,6 +90,13 @@ class VolatileDisk:
             self._loop = ""
         if not _try("fusermount3", "-u", str(self._fuse)):
             _try("umount", "-l", str(self._fuse))
+        if self._carrier is not None:
+            try:
+                self._carrier.wait(5)
+            except subprocess.TimeoutExpired:
+                self._carrier.kill()
+                self._carrier.wait()
+            self._carrier = None
 
 
 @contextmanager

@@ -8,16 +8,10 @@ import sys
 import threading
 from pathlib import Path
 
-import aiomqtt
 import pytest
 
+from bench.prove_kill import prove_children
 from buffer.journal import Journal
-from buffer.message import Message
-from buffer.mqtt import Endpoint, connector
-from buffer.record import Record
-from buffer.uplink import Uplink
-from buffer.writer import Writer
-from tests.broker import Broker
 
 WRITER = """
 import asyncio, secrets, sys
@@ -48,7 +42,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_nothing_committed_is_lost_to_kill_9(tmp_path: Path, seed: int) -> None:
     path = tmp_path / "j.db"
     accepted: list[str] = []
@@ -78,77 +72,17 @@ def test_nothing_committed_is_lost_to_kill_9(tmp_path: Path, seed: int) -> None:
         assert lives[: len(said)] == said
 
 
-SITE = """
-import asyncio, secrets, sys
-from pathlib import Path
-from buffer.message import Message
-from buffer.mqtt import Endpoint, connector
-from buffer.record import Draft, Kind
-from buffer.uplink import Uplink
-from buffer.writer import Writer
-
-async def main():
-    async with Writer.open(Path(sys.argv[1]), max_wait=0.005) as writer:
-        def committed(records):
-            for record in records:
-                sys.stdout.write(f"x {record.id}\\n")
-            sys.stdout.flush()
-        await writer.changed(0)
-        writer.follow(committed)
-        connect = connector(Endpoint(url=sys.argv[2], client_id="site"))
-        render = lambda record, replayed: Message(topic="t", payload=record.id.encode())
-        running = asyncio.create_task(Uplink(writer, connect, render).run())
-        while True:
-            writer.keep(Draft(id=secrets.token_hex(16), kind=Kind.EVENT,
-                              priority=2, topic="t", body=b"{}"))
-            await asyncio.sleep(0.0003)
-
-asyncio.run(main())
-"""
+def test_what_was_claimed_is_kept_and_arrives_through_kills_and_outages() -> None:
+    assert asyncio.run(prove_children(14, 1, None))
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_every_committed_event_is_at_the_broker_in_the_end_through_kills(
-    tmp_path: Path, seed: int
-) -> None:
-    path = tmp_path / "j.db"
-
-    async def main(broker: Broker) -> None:
-        committed: list[str] = []
-        async with broker.listen("t") as received:
-            for life in range(3):
-                enough = random.Random(seed * 10 + life).randint(1, 1500)
-                lines = await asyncio.to_thread(run_until, path, enough, SITE, broker.url)
-                committed += [line.split()[1] for line in lines]
-            async with Writer.open(path) as writer:
-                endpoint = Endpoint(url=broker.url, client_id="site")
-                uplink = Uplink(writer, connector(endpoint), by_id)
-                running = asyncio.create_task(uplink.run())
-                async with asyncio.timeout(60):
-                    while any((await writer.begin_lanes())[0]):
-                        await asyncio.sleep(0.02)
-                running.cancel()
-                await asyncio.gather(running, return_exceptions=True)
-            await received.until(lambda got: set(committed) <= {ids(m) for m in got})
-            arrived = list(dict.fromkeys(p.decode() for p in received.payloads()))
-        assert set(committed) <= set(arrived)
-        assert len(received.messages) - len(arrived) <= 3 * 250
-
-    with Broker(tmp_path) as broker:
-        asyncio.run(main(broker))
+def test_a_writer_that_claims_too_early_is_caught() -> None:
+    assert not asyncio.run(prove_children(60, 1, "claim-early"))
 
 
-def by_id(record: Record, replayed: bool) -> Message:
-    return Message(topic="t", payload=record.id.encode())
-
-
-def ids(message: aiomqtt.Message) -> str:
-    return bytes(message.payload).decode()
-
-
-def run_until(path: Path, enough: int, program: str = WRITER, *arguments: str) -> list[str]:
+def run_until(path: Path, enough: int) -> list[str]:
     """Run the program, kill it after `enough` lines, and return the whole lines it wrote."""
-    command = [sys.executable, "-c", program, str(path), *arguments]
+    command = [sys.executable, "-c", WRITER, str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
         limit = threading.Timer(60, writer.kill)
