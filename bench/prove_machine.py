@@ -24,6 +24,7 @@ import shlex
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from bench import keeper
@@ -82,7 +83,8 @@ async def until_cut(machine: Machine, oracle: Oracle, seconds: float, *arguments
         # What was claimed is on its way here, perhaps.
         await asyncio.sleep(0.5)
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):
+            process.kill()
         await process.wait()
         await claims
 

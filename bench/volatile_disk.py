@@ -105,8 +105,8 @@ def volatile_disk(
 ) -> Iterator[VolatileDisk]:
     """Have such a disk, powered on and mounted with `options`, until the block ends."""
     disk = VolatileDisk(folder, megabytes=megabytes, options=options)
-    disk.on()
     try:
+        disk.on()
         yield disk
     finally:
         disk.off()
