@@ -226,11 +226,9 @@ class Journal(Reading):
         Raises:
             JournalBroken: a part of the file cannot be read.
         """
-        with storage.translated("verify"):
-            (last,) = self._db.execute("SELECT max(sequence) FROM records").fetchone()
-            (first,) = self._db.execute("SELECT min(sequence) FROM records").fetchone()
-        start = min(self._first, first or self._first)
-        return chain.verify(chain.genesis(self._id), self._first, self._proved(start, last or 0))
+        from buffer.proof_rows import examine
+
+        return examine(self._db).broken
 
     def close(self) -> None:
         """Save the marks and close. Safe to call twice."""
@@ -273,7 +271,7 @@ class Journal(Reading):
     def _sign(self, signer: Signer | None) -> None:
         """Have `signer` sign from now on; what is there is signed as found, if it never was."""
         self._checkpoints = Checkpoints(self._db, self._id, signer)
-        self._folding = Folding(self._db, self._id, chain.genesis(self._id), signer)
+        self._folding = Folding(self._db, signer)
         # A disk that refuses records will say so itself; this can be made up for.
         with suppress(JournalError):
             with storage.translated("look for signatures"):

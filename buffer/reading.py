@@ -3,10 +3,9 @@
 import sqlite3
 from collections.abc import Iterator
 
-from buffer import chain, storage
-from buffer.chain import Proved
+from buffer import storage
 from buffer.record import Record
-from buffer.rows import COLUMNS, PROOF, to_record
+from buffer.rows import COLUMNS, to_record
 
 _BATCH = 500
 """Records read at a time, so that no reader holds back the log for long."""
@@ -52,17 +51,3 @@ class Reading:
             if self._read_only:
                 self._names = dict(self._db.execute("SELECT topic, name FROM topics"))
         return [to_record(row, self._names) for row in rows]
-
-    def _proved(self, start: int, last: int) -> Iterator[Proved]:
-        for first in range(start, last + 1, _BATCH):
-            span = (first, first + _BATCH - 1)
-            with storage.translated("verify"):
-                rows = self._db.execute(PROOF, span).fetchall()
-            for sequence, priority, kept, head, body, folded in rows:
-                yield Proved(
-                    sequence=sequence,
-                    priority=priority,
-                    body_hash=chain.body_hash(body) if kept is None else kept,
-                    link=head,
-                    folded=folded,
-                )

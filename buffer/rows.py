@@ -9,14 +9,6 @@ KINDS = tuple(Kind)
 """A kind's place here is its number on disk (schema/0001_journal.sql)."""
 _NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
 COLUMNS = "sequence, priority, kind, topic, previous, id, link, body"
-PROOF = """
-SELECT sequence, priority, NULL, link, body, 0 FROM records WHERE sequence BETWEEN ?1 AND ?2
-UNION ALL SELECT sequence, priority, hash, NULL, NULL, 0 FROM evicted
-  WHERE sequence BETWEEN ?1 AND ?2
-UNION ALL SELECT first, 0, x'', link, NULL, last - first FROM folded WHERE first BETWEEN ?1 AND ?2
-UNION ALL SELECT first, 0, x'', NULL, NULL, last - first FROM lost WHERE first BETWEEN ?1 AND ?2
-ORDER BY 1"""
-"""What the chain needs of the records in a range, given its first and last sequence."""
 _HEX_DIGITS = 32
 _TOGETHER = 20
 """Records that one statement inserts: a quarter less work than one by one."""

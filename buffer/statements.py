@@ -16,9 +16,7 @@ def head(journal: str, sequence: int, link: bytes, at: str) -> bytes:
 
 def run(journal: str, first: int, last: int, before: bytes, link: bytes) -> bytes:
     """Return what is signed of records whose hashes went: `before` them and `link` of the last."""
-    return _lines(
-        "storewarden folded 1", journal, str(first), str(last), before.hex(), link.hex()
-    )
+    return _lines("storewarden folded 1", journal, str(first), str(last), before.hex(), link.hex())
 
 
 def export(journal: str, digest: str) -> bytes:

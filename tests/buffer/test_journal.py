@@ -133,12 +133,12 @@ def test_all_or_nothing_when_the_disk_is_full(tmp_path: Path) -> None:
             "UPDATE records SET sequence = sequence + 1000 WHERE sequence = 13;"
             "UPDATE records SET sequence = 13 WHERE sequence = 14;"
             "UPDATE records SET sequence = 14 WHERE sequence = 1013",
-            (13, "changed"),
+            (13, "reordered"),
         ),
         (
             "INSERT INTO records SELECT 102, priority, kind, topic, previous, 'new', link, body"
             " FROM records WHERE sequence = 101",
-            (102, "changed"),
+            (102, "added"),
         ),
         ("INSERT INTO evicted SELECT sequence, 4, link FROM records WHERE sequence = 13", (13, "")),
         ("UPDATE journal SET id = '00000000000000000000000000000000'", (1, "changed")),

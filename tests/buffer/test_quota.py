@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from buffer import chain
 from buffer.journal import Journal
 from buffer.record import (
     LIFE_SAFETY,
@@ -171,26 +170,3 @@ def test_traces_go_before_what_the_broker_does_not_have(tmp_path: Path) -> None:
         assert kinds.count(Kind.TRACE) == 0
         assert kinds.count(Kind.EVENT) == journal.stat().unsent[SECURITY]
         assert journal.verify() is None
-
-
-def test_a_single_hash_that_was_folded_proves_what_follows() -> None:
-    hashes = [chain.body_hash(bytes([n])) for n in range(3)]
-    links = [chain.genesis("0" * 32)]
-    for number, one in enumerate(hashes, start=1):
-        links.append(chain.link(links[-1], number, TELEMETRY, one))
-
-    def proved(folded: bytes) -> chain.Break | None:
-        kept = [(1, hashes[0], links[1]), (2, b"", folded), (3, hashes[2], links[3])]
-        return chain.verify(
-            links[0],
-            1,
-            [
-                chain.Proved(sequence=n, priority=TELEMETRY, body_hash=h, link=link)
-                for n, h, link in kept
-            ],
-        )
-
-    assert proved(links[2]) is None
-    broken = proved(links[1])
-    assert broken is not None
-    assert broken.sequence == 3
