@@ -38,7 +38,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One publication, always at QoS 1."""
+    """One publication."""
 
     topic: str
     payload: bytes
@@ -49,6 +49,8 @@ class Message:
     """MQTT v5 user properties."""
     expiry: int | None = None
     """Seconds after which the broker need not hand it on any more."""
+    qos: int = 1
+    """1; 0 only where a foreign convention demands it: nobody confirms such a message."""
 
 
 class Publisher(Protocol):
@@ -67,8 +69,15 @@ class Publisher(Protocol):
 
         The future is done with the PUBACK of this very message. It holds None when the code means
         success (no matching subscribers is one), else `Refused`, or `Unreachable` when the link
-        ended first.
+        ended first. At QoS 0 it is done at once.
         """
+
+
+class Conversation(Publisher, Protocol):
+    """One connection over which something is heard too."""
+
+    def hear(self, topic: str, heard: Callable[[bytes], None]) -> None:
+        """Subscribe to `topic`, without waiting; `heard` gets each payload, on the loop."""
 
 
 Connect = Callable[[], AbstractAsyncContextManager[Publisher]]

@@ -12,13 +12,13 @@ import itertools
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import aiomqtt
 from paho.mqtt.client import Client as PahoClient
-from paho.mqtt.client import ConnectFlags, DisconnectFlags
+from paho.mqtt.client import ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.exception import MQTTException
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -28,7 +28,7 @@ from buffer.dial import Dialer, secured
 from buffer.endpoint import KEEPALIVE as KEEPALIVE
 from buffer.endpoint import Credentials, credentials, read_credentials
 from buffer.endpoint import Endpoint as Endpoint
-from buffer.message import Message, Publisher, Refused, Unreachable
+from buffer.message import Conversation, Message, Refused, Unreachable
 from buffer.reasons import KEPT_ALIVE_IN_VAIN, name, told
 
 CONSENT_WAITS = (2.0, 2.0, 10.0)
@@ -55,7 +55,7 @@ class Connector:
         self.presented: bytes | None = None
         """The certificate that the broker showed last, DER."""
 
-    def __call__(self) -> AbstractAsyncContextManager[Publisher]:
+    def __call__(self) -> AbstractAsyncContextManager[Conversation]:
         return self._connection(next(self._waits))
 
     def renewed(self) -> bool:
@@ -66,7 +66,7 @@ class Connector:
         return read_credentials(self._endpoint).mark != self._mark
 
     @asynccontextmanager
-    async def _connection(self, wait: float) -> AsyncIterator[Publisher]:
+    async def _connection(self, wait: float) -> AsyncIterator[Conversation]:
         endpoint = self._endpoint
         where = f"{endpoint.host}:{endpoint.port}"
         found = await credentials(endpoint)
@@ -123,6 +123,7 @@ class AckClient(aiomqtt.Client):
         self._packed: dict[tuple[str | None, int | None], bytes] = {}
         self._inbox = bytearray()
         self._outbox: list[bytes] = []
+        self._heard: dict[str, Callable[[bytes], None]] = {}
         self._watched: int | None = None
         self._writing = False
         self._disconnected.add_done_callback(self._link_ended)
@@ -156,16 +157,30 @@ class AckClient(aiomqtt.Client):
         except ValueError as error:
             _fail(future, Refused(_BAD_TOPIC, f"{name(_BAD_TOPIC)}: {error}"))
             return future
-        mid = self._free_mid()
-        packet = packets.publish(topic, message.payload, said, mid, retain=message.retain)
+        mid = self._free_mid() if message.qos else 0
+        if message.qos:
+            packet = packets.publish(topic, message.payload, said, mid, retain=message.retain)
+        else:
+            packet = packets.publish_unconfirmed(
+                topic, message.payload, said, retain=message.retain
+            )
         if len(packet) > (self._largest or len(packet)) or not packets.fits(len(packet)):
             _fail(future, Refused(_TOO_LARGE, name(_TOO_LARGE)))
             return future
-        self._acks[mid] = future
+        if message.qos:
+            self._acks[mid] = future
+        else:
+            future.set_result(None)
         if not self._outbox:
             self._loop.call_soon(self._flush)
         self._outbox.append(packet)
         return future
+
+    def hear(self, topic: str, heard: Callable[[bytes], None]) -> None:
+        """Subscribe; see `Publisher.hear`."""
+        self._heard[topic] = heard
+        if not self.ended.done():
+            self._client.subscribe(topic, _QOS)
 
     async def close(self) -> None:
         """Say goodbye if the link is up, and let go of everything. Never raises."""
@@ -232,6 +247,13 @@ class AckClient(aiomqtt.Client):
         else:
             self._drop(Unreachable("the broker hung up", hung_up=True))
         super()._on_disconnect(client, userdata, flags, reason_code, properties)
+
+    def _on_message(self, client: PahoClient, userdata: Any, message: MQTTMessage) -> None:
+        if (heard := self._heard.get(message.topic)) is not None:
+            heard(bytes(message.payload))
+
+    def _on_subscribe(self, *_told: Any) -> None:
+        """Take a SUBACK for what it is: a broker that refuses never sends, which is the same."""
 
     def _because(self, code: int, properties: Properties | None) -> Unreachable:
         more = [getattr(properties, key, None) for key in ("ReasonString", "ServerReference")]
@@ -358,6 +380,7 @@ class _Link:
         self.receive_maximum = client.receive_maximum
         self.ended = client.ended
         self.publish = client.send
+        self.hear = client.hear
 
 
 def _fail(future: "asyncio.Future[None]", error: Exception) -> None:

@@ -66,6 +66,12 @@ def publish(topic: bytes, payload: bytes, said: bytes, mid: int, *, retain: bool
     return b"".join((head, varint(size), topic, mid.to_bytes(2, "big"), said, payload))
 
 
+def publish_unconfirmed(topic: bytes, payload: bytes, said: bytes, *, retain: bool) -> bytes:
+    """Return a PUBLISH at QoS 0, likewise."""
+    size = len(topic) + len(said) + len(payload)
+    return b"".join((bytes((PUBLISH | retain,)), varint(size), topic, said, payload))
+
+
 def fits(size: int) -> bool:
     """Whether MQTT has packets of that size."""
     return size <= _LONGEST_PACKET
