@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
@@ -13,14 +14,43 @@ class Gap:
     """Records of one priority that were lost before the broker had them."""
 
     reason: str
-    """`quota`, or `disk` for those that never reached it."""
+    """`quota`: others needed the room. `age`: kept too long. `disk`: it never took them."""
     priority: int
     count: int
     first: int | None = None
     """The first sequence that is missing; None when they never had one."""
     last: int | None = None
+    """The last one; what lies between and is there was not lost."""
     kinds: Mapping[str, int] = field(default_factory=dict)
     """How many of each kind."""
+
+
+class Losses:
+    """Gathers what is lost into one gap for each priority."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[int, Counter[str]] = {}
+        self._ends: dict[int, tuple[int, int]] = {}
+
+    def add(self, priority: int, kind: Kind, sequence: int) -> None:
+        """Take in one record."""
+        self._kinds.setdefault(priority, Counter())[kind.value] += 1
+        first, last = self._ends.get(priority, (sequence, sequence))
+        self._ends[priority] = min(first, sequence), max(last, sequence)
+
+    def gaps(self, reason: str) -> list[Gap]:
+        """Return the gaps, highest priority first."""
+        return [
+            Gap(
+                reason=reason,
+                priority=priority,
+                count=kinds.total(),
+                first=self._ends[priority][0],
+                last=self._ends[priority][1],
+                kinds=dict(kinds),
+            )
+            for priority, kinds in sorted(self._kinds.items())
+        ]
 
 
 def plain_gap(gap: Gap) -> Draft:

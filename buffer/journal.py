@@ -12,26 +12,35 @@ import secrets
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from buffer import chain, storage
 from buffer.chain import Break
+from buffer.chained import chained, new_topics
 from buffer.checkpoints import Anchor, Checkpoints, Signer
 from buffer.folding import Folding
 from buffer.gap import Gap, plain_gap
-from buffer.marks import WEIGHT, Marks, Spans
-from buffer.opening import Opening, plain_opening
+from buffer.marks import Marks, Spans
+from buffer.opening import Opening, Salvaged, plain_opening, plain_salvaged
 from buffer.quota import Quota
 from buffer.reading import Reading
 from buffer.record import Draft, Kind, Record
+from buffer.recovery import Recovery
+from buffer.refused import RefusedRecords
 from buffer.rows import insert
+from buffer.salvage import plain_topic
 from buffer.stat import Stat
-from buffer.storage import JournalBroken, JournalError
+from buffer.storage import JournalBroken, JournalError, JournalFull, JournalTooNew
 
 _RESERVED = 100_000
 """Sequence numbers noted beside the file as possibly used, for when the file itself is lost."""
+
+
+_SALVAGE_PAGES = 64
+"""Pages that a stretch of a broken file takes beside its records."""
 
 
 class Journal(Reading):
@@ -45,11 +54,16 @@ class Journal(Reading):
         self._head = 0
         self._link = b""
         self._marks = Marks(db)
+        self.refused = RefusedRecords(db)
+        """What the broker will never take as it is."""
         self._topics: dict[str, int] = {}
         self._reserved = 0
         self._quota: Quota | None = None
+        self._own: list[Record] = []
+        """Records of gaps that nobody was told of yet."""
         self._checkpoints = Checkpoints(db, "", None)
         self._gap: Callable[[Gap], Draft] = plain_gap
+        self._recovery = Recovery(path, db, self._marks)
 
     @classmethod
     def open(
@@ -61,36 +75,47 @@ class Journal(Reading):
         max_size: int | None = None,
         opening: Callable[[Opening], Draft] = plain_opening,
         gap: Callable[[Gap], Draft] = plain_gap,
+        salvaged: Callable[[Salvaged], Draft] = plain_salvaged,
+        topic_of: Callable[[Kind, bytes], str | None] = plain_topic,
         signer: Signer | None = None,
     ) -> Self:
         """Open `path`, beginning a new file where there is none.
 
-        A damaged file, or one distrusted for the reason given, is set aside first. `max_size` is
+        A damaged file, one of a newer version, or one distrusted for the reason given is set aside
+        first; `salvage` takes over what it still has, and `salvaged` makes the record of that,
+        `topic_of` the topic of a record that the file tells none of any more. `max_size` is
         the most bytes the file and its log may take. `opening` makes the first record of a new
         file, `gap` the record of what left unsent because of the size. `signer` signs heads and
         folded runs; what is there is signed as found when this signer never did.
 
         Raises:
-            JournalTooNew: a newer program wrote it; the file is left alone.
-            JournalBroken: it is damaged and `read_only` forbids to set it aside.
+            JournalTooNew, JournalBroken: it is, and `read_only` forbids to set it aside.
             JournalError: it cannot be opened now.
         """
         if read_only:
             return cls._load(path, read_only=True)
-        reason = distrust
+        reason = distrust or storage.obstacle(path)
         if reason is None:
             try:
-                journal = cls._load(path, read_only=False, opening=opening)
-            except JournalBroken as broken:
-                reason = str(broken)
+                journal = storage.sure(lambda: cls._load(path, read_only=False, opening=opening))
+            except (JournalBroken, JournalTooNew) as refused:
+                reason = str(refused)
         if reason is not None:
             storage.set_aside(path)
             journal = cls._load(path, read_only=False, opening=opening, reason=reason)
         journal._gap = gap
+        recovery = journal._recovery
+        recovery.salvaged, recovery.topic_of, recovery.max_size = salvaged, topic_of, max_size
         journal._sign(signer)
         if max_size is not None:
             folding = journal._folding
-            journal._quota = Quota(journal._db, journal._marks, max_size, folding=folding)
+            with storage.translated(f"open {path}"):
+                journal._quota = Quota(
+                    journal._db, journal._marks, max_size, path=path, folding=folding
+                )
+        with suppress(JournalError):
+            while journal.salvage() and recovery.waits_for_state():
+                pass
         return journal
 
     @classmethod
@@ -126,20 +151,49 @@ class Journal(Reading):
         """The last sequence committed."""
         return self._head
 
-    def append(self, drafts: Sequence[Draft], *, sent: Iterable[Record] = ()) -> list[Record]:
+    def append(
+        self, drafts: Sequence[Draft], *, sent: Iterable[Record] = (), level: int | None = None
+    ) -> list[Record]:
         """Commit `drafts`, all or none, and return them as records; also mark `sent`.
 
-        Where the size is reached, others are evicted in the same commit, and records of the gaps
-        this leaves follow.
+        Where the size is reached, others are evicted before, as far as they may go for what
+        matters as much as priority `level`: None is the highest one of `drafts`. Records of the
+        gaps this leaves come first in what is returned.
 
         Raises:
             JournalBroken: the file is damaged; open it again with `distrust`.
-            JournalError: the disk or the quota is full, or the disk fails. Nothing was kept.
+            JournalFull: the disk or the size given is full. Nothing of `drafts` was kept.
+            JournalError: the disk fails. Nothing was kept.
         """
         marks = self._forget(sent)
-        with self._transaction(f"keep {len(drafts)} records"):
-            gaps = self._make_room(drafts)
-            records, topics = self._chained([*drafts, *gaps])
+        if level is None:
+            level = min((draft.priority for draft in drafts), default=0)
+        try:
+            self._clear(drafts, level)
+            records = self._keep(drafts, marks=marks, level=level)
+        except JournalFull:
+            if self._quota is None or not self._quota.relieve():
+                raise
+            self._clear(drafts, level)
+            records = self._keep(drafts, marks=marks, level=level)
+        own, self._own = self._own, []
+        return [*own, *records]
+
+    def _keep(
+        self,
+        drafts: Sequence[Draft],
+        *,
+        marks: bool = False,
+        level: int = 0,
+        after: Callable[[], Sequence[Gap]] = tuple,
+    ) -> list[Record]:
+        """Commit `drafts` after `after` was done in the same transaction, and the gaps of that."""
+        pages = 0 if self._quota is None or not drafts else self._quota.pages(drafts)
+        with self._transaction(f"keep {len(drafts)} records", pages=pages, level=level):
+            drafts = [*drafts, *map(self._gap, after())]
+            published = self._marks.published
+            records = chained(drafts, self._head, self._link, published)
+            topics = new_topics(records, self._topics)
             numbers = self._topics | topics if topics else self._topics
             self._db.executemany(
                 "INSERT INTO topics VALUES (?, ?)", [(n, name) for name, n in topics.items()]
@@ -157,8 +211,55 @@ class Journal(Reading):
         self._marks.note(records)
         if records:
             self._head, self._link = records[-1].sequence, records[-1].link
+        if self._quota is not None:
+            self._quota.took(drafts)
         self._reserve()
         return records
+
+    def salvage(self) -> bool:
+        """Take over a little more of a broken file; returns whether there may be more.
+
+        Raises:
+            JournalError: not now; try again.
+        """
+        recovery = self._recovery
+        with storage.translated("take over records"):
+            if not recovery.resume():
+                return False
+            drafts = recovery.next()
+        if drafts is None:
+            draft, end = recovery.settle()
+            self._own += self._keep([draft], after=end)
+            recovery.ended()
+            self._first = self._chain_begin()
+            return True
+        pages = 0
+        if self._quota is not None:
+            drafts = recovery.room_for(drafts, self._quota, self._clear)
+            pages = self._quota.pages(drafts) + _SALVAGE_PAGES
+        with self._transaction("take over records", pages=pages):
+            recovery.take()
+            saved = self._marks.save(self._head, counters=True)
+        self._marks.committed(saved)
+        recovery.committed()
+        if self._quota is not None:
+            self._quota.reload()
+        return True
+
+    @property
+    def recovery(self) -> Recovery:
+        """What of a broken file is still to be taken over."""
+        return self._recovery
+
+    def published(self, priority: int, first: int, last: int, limit: int) -> list[Record]:
+        """Return the first `limit` records of `priority` with a topic from `first` to `last`.
+
+        Raises:
+            JournalError: some of them are being taken over from a broken file; ask again.
+        """
+        if self._recovery.missing(first):
+            raise JournalError("they are being taken over from a broken file")
+        return super().published(priority, first, last, limit)
 
     def mark_sent(self, records: Sequence[Record]) -> None:
         """Note that the broker has `records`. Not synced by itself: a power cut may undo it.
@@ -174,9 +275,11 @@ class Journal(Reading):
         return {p: tuple(u.spans) for p, u in enumerate(self._marks.unsent) if u.spans}
 
     def unsent_counts(self) -> tuple[tuple[int, ...], int | None]:
-        """Return how many are unsent by priority, and a sequence that none of them is below."""
-        firsts = [u.first for u in self._marks.unsent if u.first is not None]
-        return tuple(u.count for u in self._marks.unsent), min(firsts, default=None)
+        """Return how many are unsent by priority, and a sequence that none of them is below.
+
+        What is set aside because the broker refuses it does not count.
+        """
+        return self.refused.apart_from(self._marks.unsent)
 
     def seal(self) -> None:
         """Let no record to come join a span of those before it."""
@@ -201,13 +304,14 @@ class Journal(Reading):
             self._refresh()
         return Stat(
             journal=self._id,
-            records=self._head - self._first + 1 - self._marks.evicted,
+            records=self._head - self._first + 1 - self._marks.evicted - self._recovery.lost,
             evicted=self._marks.evicted,
             bytes=self.size(),
             first=self._first,
             last=self._head,
             link=self._link.hex(),
             unsent=tuple(unsent.count for unsent in self._marks.unsent),
+            refused=len(self.refused),
         )
 
     def size(self) -> int:
@@ -235,6 +339,7 @@ class Journal(Reading):
         if not self._read_only:
             with suppress(JournalError, sqlite3.ProgrammingError):
                 self._save(counters=True)
+        self._recovery.close()
         self._db.close()
 
     def __enter__(self) -> Self:
@@ -250,23 +355,18 @@ class Journal(Reading):
 
     def _begin(self, opening: Callable[[Opening], Draft], reason: str | None) -> None:
         self._id = secrets.token_hex(16)
-        old = storage.asides(self.path)
-        known = storage.last_readable(old[-1]) if old else None
-        used = max(known[0] if known else 0, storage.reserved(self.path))
-        self._first, self._head = used + 1, used
+        used, told = self._recovery.begin(self._id, reason)
+        self._first, self._head = 1 if used else used + 1, used
         self._marks.start(used)
         self._link = chain.genesis(self._id)
-        told = Opening(
-            journal=self._id,
-            file=old[-1].name if old else None,
-            sequence=known[0] if known else None,
-            link=known[1].hex() if known else None,
-            reason=reason,
-        )
         with self._transaction("begin a journal"):
-            self._db.execute("DELETE FROM journal")
-            self._db.execute("INSERT INTO journal VALUES (?, ?)", (self._id, self._first))
+            self._recovery.write(self._id, used, told.file)
         self.append([opening(told)])
+
+    def _chain_begin(self) -> int:
+        with storage.translated("read"):
+            found: tuple[int] = self._db.execute("SELECT min(first) FROM journal").fetchone()
+        return found[0]
 
     def _sign(self, signer: Signer | None) -> None:
         """Have `signer` sign from now on; what is there is signed as found, if it never was."""
@@ -281,39 +381,12 @@ class Journal(Reading):
                     self._folding.adopt()
                     self._checkpoints.save_head(self._head, self._link)
 
-    def _make_room(self, drafts: Sequence[Draft]) -> list[Draft]:
-        if self._quota is None:
-            return []
-        size = sum(len(draft.body) + WEIGHT for draft in drafts)
-        gaps = self._quota.make_room(size, self._head)
-        return [self._gap(gap) for gap in gaps]
-
-    def _chained(self, drafts: Sequence[Draft]) -> tuple[list[Record], dict[str, int]]:
-        """Return `drafts` as the next records, and the numbers of topics that are new."""
-        records: list[Record] = []
-        topics: dict[str, int] = {}
-        sequence, head, published = self._head, self._link, list(self._marks.published)
-        for draft in drafts:
-            sequence += 1
-            priority, topic = draft.priority, draft.topic
-            head = chain.link(head, sequence, priority, chain.body_hash(draft.body))
-            records.append(
-                Record(
-                    sequence=sequence,
-                    id=draft.id,
-                    kind=draft.kind,
-                    priority=priority,
-                    topic=topic,
-                    body=draft.body,
-                    link=head,
-                    previous=published[priority],
-                )
-            )
-            if topic is not None:
-                published[priority] = sequence
-                if topic not in self._topics and topic not in topics:
-                    topics[topic] = len(self._topics) + len(topics) + 1
-        return records, topics
+    def _clear(self, drafts: Sequence[Draft], level: int) -> None:
+        """Make room for `drafts`, in transactions that are short and small."""
+        quota = self._quota
+        while quota is not None and quota.lacking(drafts):
+            evict = partial(quota.evict, drafts, level, self._head)
+            self._own += self._keep([], level=level, after=evict)
 
     def _forget(self, records: Iterable[Record]) -> bool:
         with storage.translated("mark what was sent"):
@@ -334,16 +407,18 @@ class Journal(Reading):
 
     def _refresh(self) -> bool:
         """Read the state of the journal from the file; returns whether there is one."""
-        begun = self._db.execute("SELECT id, first FROM journal").fetchone()
+        chains = self._db.execute("SELECT id, first FROM journal ORDER BY first").fetchall()
         newest = "SELECT sequence, link FROM records ORDER BY sequence DESC LIMIT 1"
         last = self._db.execute(newest).fetchone()
-        if begun is None or last is None:
+        if not chains or last is None:
             return False
-        self._id, self._first = begun
+        self._id, self._first = chains[-1][0], chains[0][1]
         self._head, self._link = last
         self._names = dict(self._db.execute("SELECT topic, name FROM topics"))
         self._topics = {name: number for number, name in self._names.items()}
         self._marks.load(self._first)
+        self.refused.load()
+        self._recovery.count()
         self._reserved = storage.reserved(self.path)
         return True
 
@@ -353,8 +428,10 @@ class Journal(Reading):
             storage.reserve(self.path, self._reserved)
 
     @contextmanager
-    def _transaction(self, doing: str) -> Iterator[None]:
+    def _transaction(self, doing: str, *, pages: int = 0, level: int = 0) -> Iterator[None]:
         with storage.translated(doing):
+            if self._quota is not None:
+                self._quota.room.admit(pages or self._quota.room.turn, level)
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -362,6 +439,9 @@ class Journal(Reading):
             except BaseException:
                 with suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
+                with suppress(sqlite3.Error):
                     if self._marks.stale:
                         self._marks.load(self._first)
+                    if self._quota is not None:
+                        self._quota.reload()
                 raise

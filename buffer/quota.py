@@ -2,124 +2,181 @@
 
 Sent telemetry, unsent telemetry, sent operations, and so on up the ladder. What is never to be
 sent, as traces are, goes after what was sent and before what is unsent. Each priority keeps its
-reserve; the last snapshot and what came after it stay, for they are the state of the house. A body
-goes, its hash stays. What left unsent is returned as gaps.
+reserve. Nothing unsent goes for what matters less. The last snapshot stays, and what came after it,
+for they are the state of the house; only when nothing else is left, what came after it goes too.
 """
 
 import sqlite3
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
 
-from buffer import chain
 from buffer.folding import Folding
-from buffer.gap import Gap
+from buffer.gap import Gap, Losses
 from buffer.marks import WEIGHT, Marks
-from buffer.record import PRIORITIES, Kind
-from buffer.rows import KINDS
-from buffer.storage import JournalError
+from buffer.record import PRIORITIES, Draft, Kind
+from buffer.removal import HASH_WEIGHT, Removal, Victim, pages_touched
+from buffer.room import Room
+from buffer.storage import JournalFull
 
-LOG_BYTES = 4 << 20
-"""Bytes of the log at which it is brought into the file, where the size allows as much."""
 RESERVES = (0.10, 0.05, 0.20, 0.10, 0.0)
 """The share of the size that each priority keeps, whatever the others need."""
 HASHES_SHARE = 0.1
 """The share of the size that hashes of evicted bodies may take; the oldest are folded then."""
-HASH_WEIGHT = 48
-"""Bytes that one of them takes, about."""
-_FOLDED_TOGETHER = 2048
 _BATCH = 256
+_FOLDS = 8
+"""Batches of hashes that one transaction folds at most."""
 _MOST_GAPS = 64
 """Stretches of sent records between unsent ones that are looked into at most."""
-
+_SPARE_PAGES = 16
+"""Pages for what the journal writes of itself with a commit."""
 
 _Which = Literal["sent", "own", "unsent"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Victim:
-    sequence: int
-    kind: Kind
-    published: bool
-    previous: int | None
-    body: bytes
+class _Prey(NamedTuple):
+    """Where records that may go are looked for."""
+
+    priority: int
+    spare: float
+    """Bytes of them that may go."""
+    last: int
+    """The last sequence that may go."""
+    unsent: bool
+    """Whether those may go too that the broker does not have."""
 
 
 class Quota:
-    """The bound of one open file, the log included. Works inside the caller's transaction."""
+    """The bound of one open file. Works inside the caller's transaction."""
 
     def __init__(
-        self, db: sqlite3.Connection, marks: Marks, max_size: int, *, folding: Folding
+        self,
+        db: sqlite3.Connection,
+        marks: Marks,
+        max_size: int,
+        *,
+        path: Path,
+        folding: Folding,
     ) -> None:
-        """`max_size` in bytes; at least a few hundred kB make sense.
-
-        `folding` is what old hashes are given to.
-        """
-        self._folding = folding
-        self._db = db
+        """`max_size` in bytes; at least 1 MB makes sense. `folding` is given old hashes."""
         self._marks = marks
-        (self._page,) = db.execute("PRAGMA page_size").fetchone()
-        log_pages = max(16, min(LOG_BYTES, max_size // 16) // self._page)
-        self._step = min(500, max(16, max_size // self._page // 100))
-        # The log may hold what one commit evicts and adds on top of what calls for a checkpoint.
-        self._pages = max_size // self._page - 2 * (log_pages + self._step) - 32
+        self.removal = Removal(db, marks, folding=folding)
+        self.room = Room(db, path, max_size)
+        self._size = (self.room.pages - self.room.slack) * self.room.page
+        self._reserves = tuple(share * self._size for share in RESERVES)
+        self._step = min(500, max(8, self.room.pages // 100))
+        self.reload()
+
+    def reload(self) -> None:
+        """Forget what was evicted: the transaction was rolled back."""
+        self.removal.reload()
+        self._free = 0
+        """Pages known to be free, at least."""
         self._gone = [0] * len(PRIORITIES)
+        """Up to where nothing is left of each priority that could be looked for."""
         self._own_gone = [0] * len(PRIORITIES)
         """Up to where nothing is left that was never to be sent, but before unsent records."""
-        (self._hashes,) = db.execute("SELECT count(*) FROM evicted").fetchone()
-        db.execute(f"PRAGMA wal_autocheckpoint = {log_pages}")
-        db.execute(f"PRAGMA journal_size_limit = {log_pages * self._page}")
 
-    def make_room(self, size: int, head: int) -> list[Gap]:
-        """Make room for records of `size` bytes after `head`; returns what left unsent.
+    def pages(self, drafts: Sequence[Draft]) -> int:
+        """Return how many pages `drafts` take, about, at most."""
+        page = self.room.page
+        size, apart = 0, 0
+        for draft in drafts:
+            length = len(draft.body) + WEIGHT
+            if length > page - 35:
+                apart += length // (page - 4) + 1
+                length = page // 4
+            size += length
+        return apart + size * 5 // 4 // page + _SPARE_PAGES
+
+    def fits(self, drafts: Sequence[Draft]) -> bool:
+        """Return whether `drafts` could ever be taken together, were the journal empty."""
+        return self.pages(drafts) + 2 * self._step < self.room.pages // 2
+
+    def lacking(self, drafts: Sequence[Draft]) -> bool:
+        """Return whether others have to go before `drafts` can be taken."""
+        pages = self.pages(drafts)
+        if self._free < pages:
+            self._free = self.room.free()
+        return self._free < pages
+
+    def took(self, drafts: Sequence[Draft]) -> None:
+        """Take note that `drafts` are in the file."""
+        self._free -= self.pages(drafts)
+
+    def evict(self, drafts: Sequence[Draft], level: int, head: int) -> list[Gap]:
+        """Evict what one transaction can for `drafts`, and a step more; returns what left unsent.
+
+        `level` is the priority for which all of `drafts` are taken or none; `head` is the last
+        sequence. Ask `lacking` again afterwards.
 
         Raises:
-            JournalError: what may go is not enough.
+            JournalFull: nothing may go any more.
         """
-        # Bodies share pages with what surrounds them, and a tree keeps some room of its own.
-        needed = size * 5 // 4 // self._page + 8
-        if self._free() >= needed:
-            return []
-        floor = self._marks.latest.get(Kind.SNAPSHOT, head + 1)
-        lost: dict[int, list[_Victim]] = {}
-        while self._hashes * HASH_WEIGHT > HASHES_SHARE * self._pages * self._page:
-            self._fold()
-        while self._free() < needed + self._step:
-            if not self._evict(floor, lost):
-                if self._free() >= needed:
+        losses, self._free = Losses(), 0
+        size = sum(len(draft.body) + WEIGHT for draft in drafts)
+        wanted, written = self.pages(drafts) + self._step, 0
+        self.fold()
+        while written < self.room.turn // 2 and (not written or self.room.free() < wanted):
+            victims = self._evict(level, size, head, losses)
+            if not victims:
+                if written:
                     break
-                raise JournalError(f"the quota of {self._pages * self._page} bytes is full")
-        return [_gap(priority, victims) for priority, victims in sorted(lost.items())]
+                raise JournalFull(
+                    f"the {self._size} bytes for records are full, and nothing that matters less"
+                    " is left to go"
+                )
+            written += pages_touched(victims, self.room.page)
+        return losses.gaps("quota")
 
-    def _free(self) -> int:
-        (pages,) = self._db.execute("PRAGMA page_count").fetchone()
-        (free,) = self._db.execute("PRAGMA freelist_count").fetchone()
-        return self._pages - int(pages) + int(free)
+    def relieve(self) -> bool:
+        """Give up the ballast where others have filled the disk; returns whether there was one."""
+        self._free = 0
+        return self.room.relieve()
 
-    def _evict(self, floor: int, lost: dict[int, list[_Victim]]) -> bool:
-        """Evict one batch; returns whether there was any."""
-        for priority in reversed(PRIORITIES):
-            spare = self._marks.weight[priority] - RESERVES[priority] * self._pages * self._page
-            if spare <= 0:
-                continue
-            unsent = self._marks.unsent[priority]
-            for first, last, which in self._stretches(priority, floor - 1):
-                victims = self._find(priority, first, last, spare, own=which == "own")
+    def fold(self) -> None:
+        """Fold some hashes where there are too many: more than one batch adds."""
+        for _ in range(_FOLDS):
+            if self.removal.hashes * HASH_WEIGHT > HASHES_SHARE * self._size:
+                self.removal.fold(_BATCH)
+
+    def _evict(self, level: int, size: int, head: int, losses: Losses) -> list[Victim]:
+        """Evict one batch and return it; empty when nothing may go."""
+        snapshot = self._marks.latest.get(Kind.SNAPSHOT, 0)
+        for prey in self._preys(level, size, snapshot - 1 if snapshot else head, head):
+            priority = prey.priority
+            for first, last, which in self._stretches(priority, prey.last):
+                if which == "unsent" and not prey.unsent:
+                    continue
+                victims = self._find(prey, first, last, which, snapshot)
                 if which == "own":
                     self._own_gone[priority] = victims[-1].sequence if victims else last
-                if not victims:
-                    continue
-                self._remove(priority, victims)
-                if which == "unsent":
-                    for victim in victims:
-                        if victim.published:
-                            unsent.remove(victim.sequence, victim.previous, lambda *_: 0)
-                            lost.setdefault(priority, []).append(victim)
-                if not unsent.spans or victims[-1].sequence < unsent.spans[0].first:
-                    self._gone[priority] = victims[-1].sequence
-                return True
-        return False
+                elif not victims and first == self._gone[priority] + 1:
+                    self._gone[priority] = last
+                if victims:
+                    self.removal.remove(victims, losses)
+                    spans = self._marks.unsent[priority].spans
+                    if which != "own" and (not spans or victims[-1].sequence < spans[0].first):
+                        self._gone[priority] = victims[-1].sequence
+                    return victims
+        return []
+
+    def _preys(self, level: int, size: int, floor: int, head: int) -> Iterator[_Prey]:
+        """Yield what may go for records of `level`, the least important first."""
+        weight, lower = self._marks.weight, range(len(PRIORITIES) - 1, level, -1)
+        entitled = weight[level] + size <= self._reserves[level]
+        for last in (floor, head):
+            for priority in reversed(PRIORITIES):
+                spare = weight[priority] - self._reserves[priority]
+                if spare > 0:
+                    yield _Prey(priority, spare, last, priority >= level)
+            own = _Prey(level, weight[level], last, unsent=True)
+            if not entitled:
+                yield own
+            for priority in lower:
+                yield _Prey(priority, weight[priority], last, unsent=True)
+            if entitled:
+                yield own
 
     def _stretches(self, priority: int, last: int) -> Iterator[tuple[int, int, _Which]]:
         """Yield ranges of sequences to look into, up to `last`.
@@ -140,46 +197,19 @@ class Quota:
             yield span.first, min(span.last, last), "unsent"
 
     def _find(
-        self, priority: int, first: int, last: int, spare: float, *, own: bool
-    ) -> list[_Victim]:
-        rows = self._db.execute(
-            "SELECT sequence, kind, topic IS NOT NULL, previous, body FROM records"
-            " WHERE sequence BETWEEN ? AND ? AND priority = ? AND (topic IS NULL OR NOT ?)"
-            " ORDER BY sequence LIMIT ?",
-            (first, last, priority, own, _BATCH),
+        self, prey: _Prey, first: int, last: int, which: _Which, snapshot: int
+    ) -> list[Victim]:
+        own = " AND topic IS NULL" if which == "own" else ""
+        found = self.removal.find(
+            f"sequence BETWEEN ? AND ? AND priority = ? AND sequence <> ?{own}",
+            (first, last, prey.priority, snapshot),
+            _BATCH,
         )
-        victims: list[_Victim] = []
-        for sequence, kind, published, previous, body in rows:
-            spare -= len(body) + WEIGHT
+        victims: list[Victim] = []
+        spare = prey.spare
+        for victim in found:
+            spare -= victim.weight
             if spare < 0 and victims:
                 break
-            victims.append(_Victim(sequence, KINDS[kind], bool(published), previous, body))
+            victims.append(victim)
         return victims
-
-    def _remove(self, priority: int, victims: list[_Victim]) -> None:
-        self._db.executemany(
-            "DELETE FROM records WHERE sequence = ?", [(v.sequence,) for v in victims]
-        )
-        self._db.executemany(
-            "INSERT INTO evicted VALUES (?, ?, ?)",
-            [(v.sequence, priority, chain.body_hash(v.body)) for v in victims],
-        )
-        self._hashes += len(victims)
-        self._marks.stale = True
-        self._marks.evicted += len(victims)
-        self._marks.weight[priority] -= sum(len(v.body) + WEIGHT for v in victims)
-
-    def _fold(self) -> None:
-        """Put the oldest hashes into folded runs."""
-        self._hashes -= self._folding.fold(_FOLDED_TOGETHER)
-
-
-def _gap(priority: int, victims: list[_Victim]) -> Gap:
-    return Gap(
-        reason="quota",
-        priority=priority,
-        count=len(victims),
-        first=victims[0].sequence,
-        last=victims[-1].sequence,
-        kinds=dict(Counter(victim.kind.value for victim in victims)),
-    )

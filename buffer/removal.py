@@ -14,7 +14,6 @@ from buffer.rows import KINDS
 
 HASH_WEIGHT = 48
 """Bytes that the hash of an evicted body takes, about."""
-_FOLDED_TOGETHER = 2048
 _NEAR = 8
 """Records so close to each other share a page, about."""
 
@@ -86,9 +85,9 @@ class Removal:
         marks.stale = True
         marks.evicted += len(victims)
 
-    def fold(self) -> None:
-        """Put the oldest hashes into folded runs."""
-        self.hashes -= self._folding.fold(_FOLDED_TOGETHER)
+    def fold(self, most: int) -> None:
+        """Put the oldest `most` hashes into folded runs."""
+        self.hashes -= self._folding.fold(most)
 
     def _count(self, priority: int, first: int, last: int) -> int:
         found: tuple[int] = self._db.execute(

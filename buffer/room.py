@@ -51,6 +51,8 @@ class Room:
         """The note of the highest sequence, the ballast, and what the file system adds."""
         self.pages = (max_size - self._log - self._beside) // self.page
         """The most pages that the file may have."""
+        self.slack = 32 + self.pages // 256
+        """Pages of them that records leave to hashes, marks and the like: who evicts writes too."""
         self._used = 0
         """Bytes that the log holds at most, since it was begun anew."""
         db.execute("PRAGMA secure_delete = OFF")  # the pages of what goes need not be written
@@ -76,6 +78,11 @@ class Room:
             self.ballast.take()
 
     @property
+    def together(self) -> int:
+        """Bytes of bodies that one commit may take without a thought."""
+        return self.turn * self.page * 3 // 5
+
+    @property
     def secured(self) -> bool:
         """Whether the ballast is there to be given up."""
         return self.ballast.there
@@ -92,12 +99,15 @@ class Room:
         return max(0, self._count("page_count") - self.pages)
 
     def free(self) -> int:
-        """Return how many pages records can have now: free ones, and those the file may grow by."""
+        """Return how many pages records can have now: free ones, and those the file may grow by.
+
+        Below 0 where hashes and marks have taken of the slack.
+        """
         pages, unused = self._count("page_count"), self._count("freelist_count")
         growth = max(0, self.pages - pages)
         if growth * self.page > (left := self._left_on_disk()):
             growth = left // self.page
-        return growth + unused
+        return growth + unused - self.slack
 
     def unused(self) -> tuple[int, int]:
         """Return how many pages of the file are free, and how many it has."""
@@ -114,21 +124,22 @@ class Room:
         if held + need > self._log:
             held = min(self._size("-wal"), held)
         if held + need > self._log:
-            if self._begin_log_anew():
-                held = 0
+            held = 0 if self._begin_log_anew() else held
             if held + need > self._log:
-                self._grow_log(held + need, frames, level)
+                self._grow_log(held, need, frames, level)
         self._used = held + need
 
-    def _grow_log(self, log: int, frames: int, level: int) -> None:
+    def _grow_log(self, held: int, need: int, frames: int, level: int) -> None:
         pages = self._count("page_count")
         pages = max(pages, min(pages + frames, self.pages))
         spare = self._max_size - self._beside - pages * self.page - self._log
-        if log - self._log > spare * _SHARES[level]:
-            raise JournalFull(
-                "a reader of another program holds the log, and it may not grow beyond"
-                f" {self._max_size} bytes with the file"
+        if held + need - self._log > spare * _SHARES[level]:
+            reason = (
+                "a reader of another program holds the log, which must not grow"
+                if held
+                else "so much at once does not fit"
             )
+            raise JournalFull(f"{reason}: {self._max_size} bytes are all that the journal may take")
 
     def _begin_log_anew(self) -> bool:
         """Bring the log into the file; returns whether it could be begun anew."""

@@ -4,10 +4,13 @@ import contextlib
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
+
+T = TypeVar("T")
 
 APPLICATION = 0x53574A31
 """Marks a SQLite file as one of ours."""
@@ -15,6 +18,10 @@ ASIDES_KEPT = 3
 """How many broken files stay beside the journal."""
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _TABLE = re.compile(r"^CREATE TABLE .*?^\);$", re.MULTILINE | re.DOTALL)
+_LOOKS = 6
+"""How often a file is looked at before it counts as damaged: SQLite calls it so as well when the
+disk failed to read."""
+_LOG_HEADER = 32
 _SMALL = 8 << 20
 """Bytes of a file whose pages are all looked at when it is opened."""
 
@@ -23,12 +30,16 @@ class JournalError(Exception):
     """The journal could not do it: disk full, read-only or failing. Nothing was changed."""
 
 
+class JournalFull(JournalError):
+    """The disk or the size given is full, or the log cannot grow: less may still fit."""
+
+
 class JournalBroken(JournalError):
     """The file is damaged. It has to be set aside."""
 
 
 class JournalTooNew(JournalError):
-    """The file was written by a newer version. It is left alone; a person decides."""
+    """The file was written by a newer version."""
 
 
 @contextmanager
@@ -38,7 +49,8 @@ def translated(doing: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        kind = JournalBroken if code in _BROKEN else JournalError
+        full = JournalFull if code == sqlite3.SQLITE_FULL else JournalError
+        kind = JournalBroken if code in _BROKEN else full
         raise kind(f"cannot {doing}: {error}") from error
     except OSError as error:
         raise JournalError(f"cannot {doing}: {error}") from error
@@ -75,42 +87,106 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     return db
 
 
+def sure(load: Callable[[], T]) -> T:
+    """Return `load()`, which is tried again while it says that the file is damaged.
+
+    Raises:
+        JournalBroken: it is, each time.
+    """
+    for _ in range(_LOOKS - 1):
+        with contextlib.suppress(JournalBroken):
+            return load()
+    return load()
+
+
 def set_aside(path: Path) -> Path:
     """Rename the file and its log to `<name>.aside-N` and return that; older ones may go.
+
+    A journal of a newer version becomes `<name>.schema-N` and stays until a program that knows it
+    has taken it over.
 
     Raises:
         JournalError: it cannot be renamed.
     """
     number = 1 + max((_number(old) for old in asides(path)), default=0)
     aside = path.with_name(f"{path.name}.aside-{number}")
-    with translated(f"set {path} aside"):
-        # The log goes first: a new file must never find an old log beside it.
-        for suffix in ("-wal", "-shm", ""):
-            with contextlib.suppress(FileNotFoundError):
-                Path(f"{path}{suffix}").replace(f"{aside}{suffix}")
-    for old in asides(path)[:-ASIDES_KEPT]:
-        for suffix in ("-wal", "-shm", ""):
-            with contextlib.suppress(OSError):
-                Path(f"{old}{suffix}").unlink()
+    version = schema_of(path)
+    if version > len(schema()):
+        aside = path.with_name(f"{path.name}.schema-{version}")
+        if aside.exists():
+            aside = aside.with_name(f"{aside.name}-{number}")
+    move(path, aside)
+    prune(path, None)
     return aside
 
 
-def asides(path: Path) -> list[Path]:
-    """Return the files set aside from `path`, oldest first."""
-    found = [p for p in path.parent.glob(f"{path.name}.aside-*") if p.suffix[7:].isdigit()]
-    return sorted(found, key=_number)
+def move(path: Path, to: Path) -> None:
+    """Rename a file with its log; what is missing is left out.
+
+    Raises:
+        JournalError: it cannot be renamed.
+    """
+    with translated(f"rename {path}"):
+        # The log goes first: a new file must never find an old log beside it.
+        for suffix in ("-wal", "-shm", ""):
+            with contextlib.suppress(FileNotFoundError):
+                Path(f"{path}{suffix}").replace(f"{to}{suffix}")
 
 
-def last_readable(path: Path) -> tuple[int, bytes] | None:
-    """Return sequence and link of the last record that can be read from a broken file, if any."""
+def prune(path: Path, most: int | None) -> None:
+    """Remove the oldest files set aside, until few and at most `most` bytes on disk are left."""
+    left = most
+    for kept, old in enumerate(reversed(asides(path)), 1):
+        size = sum(_blocks(Path(f"{old}{suffix}")) for suffix in ("", "-wal", "-shm"))
+        left = None if left is None else left - size
+        if kept > ASIDES_KEPT or (left is not None and left < 0):
+            for suffix in ("-wal", "-shm", ""):
+                with contextlib.suppress(OSError):
+                    Path(f"{old}{suffix}").unlink()
+
+
+def schema_of(path: Path) -> int:
+    """Return the schema that a journal says it has; 0 when it is none, or cannot be read."""
     try:
-        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
-            found: tuple[int, bytes] | None = db.execute(
-                "SELECT sequence, link FROM records ORDER BY sequence DESC LIMIT 1"
-            ).fetchone()
-    except (sqlite3.Error, UnicodeDecodeError):
-        return None
-    return found
+        with path.open("rb") as file:
+            head = file.read(100)
+    except OSError:
+        return 0
+    ours = head[68:72] == APPLICATION.to_bytes(4, "big")
+    return int.from_bytes(head[60:64], "big") if ours and head.startswith(b"SQLite") else 0
+
+
+def obstacle(path: Path) -> str | None:
+    """Return why what lies at `path` can be no journal, before SQLite is asked; None: it may be.
+
+    What a person changed by accident, and we may change back, is changed back.
+    """
+    with translated(f"look at {path}"):
+        log = Path(f"{path}-wal")
+        left = log.is_file() and log.stat().st_size > _LOG_HEADER
+        if not os.path.lexists(path):
+            if left:
+                return f"{path} is missing; its log is still there"
+            return f"{path} is missing" if reserved(path) else None
+        if path.exists() and not path.is_file():
+            return f"{path} is not a file"
+        if path.exists() and not path.stat().st_size and (left or reserved(path)):
+            return f"{path} is empty"
+        for suffix in ("", "-wal", "-shm"):
+            if (part := Path(f"{path}{suffix}")).exists() and not _opened_up(part):
+                return f"{part} belongs to somebody else, and cannot be read and written"
+    return None
+
+
+def asides(path: Path) -> list[Path]:
+    """Return the files set aside from `path`, oldest first.
+
+    Raises:
+        JournalError: the folder cannot be read.
+    """
+    with translated(f"look into {path.parent}"):
+        found = [p for p in path.parent.glob(f"{path.name}.aside-*") if p.suffix[7:].isdigit()]
+    return sorted(found, key=_number)
 
 
 def reserved(path: Path) -> int:
@@ -142,6 +218,22 @@ def _note(path: Path) -> Path:
 
 def _number(aside: Path) -> int:
     return int(aside.suffix[len(".aside-") :])
+
+
+def _blocks(path: Path) -> int:
+    try:
+        return path.stat().st_blocks * 512
+    except OSError:
+        return 0
+
+
+def _opened_up(part: Path) -> bool:
+    """Return whether a file may be read and written, where the folder may be written."""
+    if os.access(part, os.R_OK | os.W_OK) or not os.access(part.parent, os.W_OK | os.X_OK):
+        return True
+    with contextlib.suppress(OSError):
+        part.chmod(part.stat().st_mode | 0o600)
+    return os.access(part, os.R_OK | os.W_OK)
 
 
 def _read_only(path: Path) -> sqlite3.Connection:

@@ -92,7 +92,8 @@ def test_sent_records_go_before_unsent_ones_of_their_priority(tmp_path: Path) ->
 def test_lower_priorities_go_first_even_unsent_and_each_keeps_its_reserve(tmp_path: Path) -> None:
     with Journal.open(tmp_path / "j.db", max_size=2 * MB) as journal:
         journal.append(drafts(1000, TELEMETRY))
-        journal.append(drafts(1500, OPERATIONS))
+        for _ in range(15):
+            journal.append(drafts(100, OPERATIONS))
         for _ in range(60):
             journal.append(drafts(100, SECURITY))
         left = [len(kept(journal, p)) for p in PRIORITIES]
@@ -104,19 +105,42 @@ def test_lower_priorities_go_first_even_unsent_and_each_keeps_its_reserve(tmp_pa
 
 def test_the_last_snapshot_and_what_came_after_it_stay(tmp_path: Path) -> None:
     with Journal.open(tmp_path / "j.db", max_size=MB) as journal:
-        journal.append(drafts(500, TELEMETRY))
-        (snapshot,) = journal.append(drafts(1, SECURITY, topic=None, kind=Kind.SNAPSHOT))
+        for _ in range(20):
+            journal.append(drafts(100, TELEMETRY))
+        (snapshot,) = journal.append(drafts(1, TELEMETRY, topic=None, kind=Kind.SNAPSHOT))
         after: list[Record] = []
-        with pytest.raises(JournalError, match=r"the quota of \d+ bytes is full"):
-            fill(journal, after)
-        there = [r.sequence for r in journal.since(snapshot.sequence - 1) if r.kind != Kind.GAP]
-        assert there == [snapshot.sequence, *(r.sequence for r in after if r.kind != Kind.GAP)]
-        journal.append([])
+        while kept(journal, TELEMETRY)[0] < snapshot.sequence:
+            after += journal.append(drafts(50, TELEMETRY))
+        there = [r.sequence for r in journal.since(snapshot.sequence) if r.kind != Kind.GAP]
+        assert there == [r.sequence for r in after if r.kind != Kind.GAP]
+        assert len(after) > 800
+
+
+def test_when_nothing_else_is_left_what_came_after_the_snapshot_goes_but_not_itself(
+    tmp_path: Path,
+) -> None:
+    with Journal.open(tmp_path / "j.db", max_size=MB) as journal:
+        (snapshot,) = journal.append(drafts(1, TELEMETRY, topic=None, kind=Kind.SNAPSHOT))
+        for _ in range(60):
+            journal.append(drafts(50, TELEMETRY))
+        found = journal.latest(Kind.SNAPSHOT)
+        assert found is not None
+        assert found.sequence == snapshot.sequence
+        assert kept(journal, TELEMETRY)[-1] >= journal.head - 1
+        assert journal.stat().evicted > 1000
         assert journal.verify() is None
-        waiting = journal.stat().unsent
-        journal.append(drafts(1, SECURITY, topic=None, kind=Kind.SNAPSHOT))
-        journal.append(drafts(500, TELEMETRY))
-        assert waiting[TELEMETRY] > 0
+        journal.append(
+            [
+                Draft(
+                    id="next",
+                    kind=Kind.SNAPSHOT,
+                    priority=TELEMETRY,
+                    topic=None,
+                    body=bytes(200_000),
+                )
+            ]
+        )
+        assert kept(journal, TELEMETRY)[-1] == journal.head
 
 
 def test_an_eviction_that_was_not_committed_did_not_happen(tmp_path: Path) -> None:
