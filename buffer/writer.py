@@ -10,6 +10,7 @@ from queue import SimpleQueue
 from typing import Self, TypeVar, cast
 
 from buffer.ages import Ages
+from buffer.checkpoints import Signer
 from buffer.committer import Call, Committer, Progress, Stop
 from buffer.gap import Gap, plain_gap
 from buffer.held import Held
@@ -52,9 +53,11 @@ class Writer:
         open_journal: Callable[[str | None], Journal],
         gap: Callable[[Gap], Draft],
         observe_commit: Callable[[float, int], None],
+        signer: Signer | None,
     ) -> None:
         """Use `Writer.open`."""
         self._path = path
+        self._signer = signer
         self._limit = limit
         self._observe = observe_commit
         self._loop = asyncio.get_running_loop()
@@ -93,6 +96,7 @@ class Writer:
         opening: Callable[[Opening], Draft] = plain_opening,
         gap: Callable[[Gap], Draft] = plain_gap,
         observe_commit: Callable[[float, int], None] = lambda _seconds, _records: None,
+        signer: Signer | None = None,
     ) -> AsyncIterator[Self]:
         """Run the writer of `path` for the length of the block; leaving it commits what was kept.
 
@@ -100,7 +104,7 @@ class Writer:
         `limit` records are kept in memory, the highest priorities longest, and it is tried again
         twice a second. `max_wait` in seconds is how long operations and telemetry may wait for
         each other. `max_size` is the most bytes the journal may take. `opening` and `gap` make the
-        records that the journal writes of itself.
+        records that the journal writes of itself, `signer` signs its heads.
         `observe_commit(seconds, records)` is called on the loop after each commit of records.
         """
         writer = cls(
@@ -108,10 +112,16 @@ class Writer:
             policy=CommitPolicy(max_wait),
             limit=limit,
             open_journal=lambda distrust: Journal.open(
-                path, distrust=distrust, max_size=max_size, opening=opening, gap=gap
+                path,
+                distrust=distrust,
+                max_size=max_size,
+                opening=opening,
+                gap=gap,
+                signer=signer,
             ),
             gap=gap,
             observe_commit=observe_commit,
+            signer=signer,
         )
         writer._thread.start()
         try:
@@ -125,6 +135,11 @@ class Writer:
     def path(self) -> Path:
         """The journal's file."""
         return self._path
+
+    @property
+    def public_key(self) -> str | None:
+        """The key that heads of the journal are signed with, 64 hexadecimal digits, if any."""
+        return None if self._signer is None else self._signer.public
 
     @property
     def head(self) -> int:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
+from buffer.checkpoints import Anchor
 from buffer.message import Message, Refused
 from buffer.record import Record
 from buffer.stat import Stat
@@ -54,6 +55,7 @@ class Cloud:
         self._began = clock.tick()
         self._refused_at = float("-inf")
         self._stat: Stat | None = None
+        self._anchor: Anchor | None = None
         self._connected = asyncio.Event()
         self._uplink = self._made(site.mqtt) if site.mqtt is not None else None
 
@@ -93,6 +95,7 @@ class Cloud:
             "site": self._site.site,
             "version": VERSION,
             "config": self._encoder.config,
+            **({"public_key": key} if (key := self._writer.public_key) else {}),
             **more,
         }
         payload = json.dumps(told).encode()
@@ -138,31 +141,43 @@ class Cloud:
     async def run(self) -> None:
         """Forward until cancelled; anchor the chain each minute."""
         if self._uplink is None:
-            while True:
-                await self._look()
-                await asyncio.sleep(ANCHOR_EVERY)
+            await self._anchors(None)
+            return
         for device in (SITE, *self._devices):
             self.publish_state(device)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._uplink.run(), name="uplink")
             group.create_task(self._anchors(self._uplink), name="anchor")
 
-    async def _anchors(self, uplink: Uplink) -> None:
+    async def _anchors(self, uplink: Uplink | None) -> None:
+        """Tell the head of the chain each minute and at each reconnect, here and upstream."""
+        logged = 0
         while True:
+            reconnected = self._connected.is_set()
             self._connected.clear()
             await self._look()
-            if (stat := self._stat) is not None:
-                told = {"journal": stat.journal, "sequence": str(stat.last), "link": stat.link}
-                anchor = json.dumps(told | {"at": utc(self._clock.now())}).encode()
-                uplink.publish_state(self._encoder.anchor_topic, anchor)
-                log.debug("anchor: sequence %d, link %s", stat.last, stat.link)
+            if (anchor := self._anchor) is not None:
+                told = json.dumps(anchor.as_json())
+                if uplink is not None:
+                    uplink.publish_state(self._encoder.anchor_topic, told.encode())
+                if reconnected or anchor.sequence != logged:
+                    log.info("anchor: %s", told)
+                    logged = anchor.sequence
             with suppress(TimeoutError):
                 async with asyncio.timeout(ANCHOR_EVERY):
                     await self._connected.wait()
 
     async def _look(self) -> None:
         with suppress(JournalError):
-            self._stat = await self._writer.call(lambda journal: journal.stat())
+            self._stat, self._anchor = await self._writer.call(
+                lambda journal: (journal.stat(), journal.anchor())
+            )
+
+    def anchored(self) -> dict[str, str] | None:
+        """Return which record was anchored last and when; None before the first time."""
+        if (anchor := self._anchor) is None:
+            return None
+        return {"sequence": str(anchor.sequence), "at": anchor.at}
 
     def status(self) -> dict[str, Any]:
         """Return how the link is."""

@@ -7,6 +7,8 @@ import logging
 import signal
 from dataclasses import asdict
 
+from buffer import device_key
+from buffer.device_key import KeyNews
 from buffer.gap import Gap
 from buffer.opening import Opening
 from buffer.record import Draft
@@ -39,7 +41,8 @@ async def run(places: Places, start: Start) -> None:
     ended, stopping, hup = asyncio.Event(), asyncio.Event(), asyncio.Event()
     _on_signals(notify, ended, stopping, hup)
     configuration, changes = start.configuration, Changes(places, start)
-    own = _Own(configuration, clock, metrics)
+    key, key_news = device_key.load_or_make(places.state)
+    own = _Own(configuration, clock, metrics, None if key is None else key.public)
 
     def stop_if_broken(changing: asyncio.Task[Configuration]) -> None:
         if not changing.cancelled() and changing.exception() is not None:
@@ -52,6 +55,7 @@ async def run(places: Places, start: Start) -> None:
         opening=own.opening,
         gap=own.gap,
         observe_commit=lambda seconds, _records: metrics.commit.observe(seconds),
+        signer=key,
     ) as writer:
         await changes.recount(writer)
         waiting: list[Event] = []
@@ -66,9 +70,10 @@ async def run(places: Places, start: Start) -> None:
             metrics.configured(configuration.hash, commands, [rule.id for rule in rules])
             changes.take(parts)
             begin(parts, known)
-            for event in waiting:
+            for event in (*map(own.of_key, key_news), *waiting):
                 if event.device == SITE or event.device in parts.drivers:
                     parts.inbox.put(event)
+            key_news = ()
             changes.begin()
             log.info("rules run: %d devices, %d rules", len(parts.drivers), len(rules))
             notify.ready()
@@ -113,15 +118,18 @@ def _on_signals(
 class _Own:
     """The records that the journal writes of itself."""
 
-    def __init__(self, configuration: Configuration, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self, configuration: Configuration, clock: Clock, metrics: Metrics, key: str | None
+    ) -> None:
         self._metrics = metrics
+        self._key = {} if key is None else {"public_key": key}
         site = configuration.site
         root = site.mqtt.topic_root if site.mqtt else "storewarden"
         self.encoder = Encoder(root, site.site, configuration.hash)
         self._speaker = Speaker(clock, lambda _event: None)
 
     def opening(self, told: Opening) -> Draft:
-        data = {k: v for k, v in asdict(told).items() if v is not None}
+        data = {k: v for k, v in asdict(told).items() if v is not None} | self._key
         priority = Priority.operations
         stamp = self._speaker.stamp(SITE, "journal.started", priority, data, {})
         return self.encoder.event(stamp)
@@ -132,3 +140,11 @@ class _Own:
             self._metrics.evicted[Priority(gap.priority).name] += gap.count
         stamp = self._speaker.stamp(SITE, "buffer.gap", Priority.operations, data, {})
         return self.encoder.gap(stamp)
+
+    def of_key(self, news: KeyNews) -> Event:
+        """Return what the site says of its key, and log it."""
+        log.log(
+            logging.INFO if news.what == "made" else logging.ERROR, "device key: %s", news.reason
+        )
+        data = {"reason": news.reason} | self._key
+        return self._speaker.stamp(SITE, f"key.{news.what}", Priority.operations, data, {})

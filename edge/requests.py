@@ -99,6 +99,8 @@ class Desk:
                 "waiting": stats.pending,
                 "lost": sum(stats.lost),
                 "error": stats.error,
+                "anchor": parts.cloud.anchored(),
+                "public_key": parts.writer.public_key,
             },
             "uplink": parts.cloud.status(),
             **(self._changes.status() if self._changes else {"watch": None, "refused": None}),

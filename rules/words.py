@@ -94,7 +94,11 @@ SITE_SIGNALS: Mapping[str, Mapping[str, FieldWords]] = {
         "sequence": "int",
         "link": "str",
         "reason": "str",
+        "public_key": "str",
     },
+    "key.made": {"public_key": "str", "reason": "str"},
+    "key.exposed": {"public_key": "str", "reason": "str"},
+    "key.unusable": {"reason": "str"},
     "buffer.gap": {
         "reason": "str",
         "priority": "int",
