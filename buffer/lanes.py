@@ -5,6 +5,7 @@ backlog. Sent first: life_safety of either kind, older first; then live by prior
 priority. A lane keeps few records in memory and knows the others as spans on disk.
 """
 
+import hashlib
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -31,9 +32,18 @@ class TokenBucket:
         self._burst = max(1.0, (rate or 0.0) / 10)
         self._level = self._burst
         self._at = 0.0
+        self._opens = float("-inf")
+        self._early = 0
+
+    def begin(self, now: float, *, wait: float, early: int) -> None:
+        """Give only `early` ones away before `wait` seconds are over."""
+        self._opens, self._early = now + wait, early
 
     def ready(self, now: float) -> float:
         """Return seconds until one may go; 0 when it may now."""
+        if now < self._opens:
+            return 0.0 if self._early else self._opens - now
+        self._early = 0
         if self._rate is None:
             return 0.0
         self._level = min(self._burst, self._level + (now - self._at) * self._rate)
@@ -42,7 +52,16 @@ class TokenBucket:
 
     def take(self) -> None:
         """Count one that goes."""
-        self._level -= 1.0
+        if self._early:
+            self._early -= 1
+        else:
+            self._level -= 1.0
+
+
+def spread(word: str, number: int) -> float:
+    """Return a number from 0 to 1 that differs from site to site, and from time to time."""
+    digest = hashlib.sha256(f"{word}:{number}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +89,7 @@ class _Lane:
         return len(self.queue) + sum(span.count for span in self.spans)
 
 
+_GRAVEST = ((False, LIFE_SAFETY), (True, LIFE_SAFETY))
 _URGENT = ((False, LIFE_SAFETY), *((True, p) for p in PRIORITIES if p <= SECURITY))
 _REST = (
     *((True, p) for p in PRIORITIES if p > SECURITY),
@@ -108,12 +128,12 @@ class Lanes:
         else:
             lane.spans.append(Span(first=record.sequence, last=record.sequence, count=1))
 
-    def urgent(self) -> tuple[Record, bool] | None:
+    def urgent(self, *, gravest: bool = False) -> tuple[Record, bool] | None:
         """Return the next record of life_safety, or live down to security, and whether it is live.
 
-        It leaves its lane.
+        It leaves its lane. `gravest` is life_safety only.
         """
-        for live, priority in _URGENT:
+        for live, priority in _GRAVEST if gravest else _URGENT:
             lane = self._lanes[live, priority]
             if lane.queue:
                 return lane.queue.popleft(), live
@@ -136,6 +156,12 @@ class Lanes:
             if lane.spans and not lane.stalled:
                 return None
         return None
+
+    def put_back(self, record: Record, *, live: bool) -> None:
+        """Take a record back that was not taken, to its place before those after it."""
+        queue = self._lanes[live, record.priority].queue
+        place = sum(1 for other in queue if other.sequence < record.sequence)
+        queue.insert(place, record)
 
     def pause(self, now: float) -> float:
         """Return seconds until the drain rate allows the next of the backlog."""

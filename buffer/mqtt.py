@@ -365,6 +365,8 @@ class AckClient(aiomqtt.Client):
     def _dropping_on_error(self) -> Iterator[None]:
         try:
             yield
+        except ConnectionError as error:
+            self._drop(Unreachable(f"the broker hung up: {error.strerror}", hung_up=True))
         except (OSError, ValueError, LookupError, AssertionError, MQTTException) as error:
             self._drop(Unreachable(f"{type(error).__name__}: {error}", hung_up=True))
         except BaseException:

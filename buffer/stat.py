@@ -21,3 +21,5 @@ class Stat:
     """The link of the last record, 64 hex digits."""
     unsent: tuple[int, ...]
     """How many published records the broker does not have, by priority."""
+    refused: int = 0
+    """How many of those are set aside, because the broker will never take them as they are."""

@@ -8,24 +8,25 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
-from buffer.lanes import TokenBucket
+from buffer.journal import Journal
+from buffer.lanes import TokenBucket, spread
 from buffer.message import Connect, Message, Publisher, Refused, Unreachable
+from buffer.patience import LONGEST_WAIT as LONGEST_WAIT
+from buffer.patience import Patience
 from buffer.record import Record
 from buffer.refusals import Refusals
-from buffer.session import Counts, Render, Session, open_lanes
+from buffer.session import Counts, Render, Sent, Session, open_lanes
 from buffer.storage import JournalError
+from buffer.suspicion import Suspicion
 from buffer.writer import Writer
 
 log = logging.getLogger(__name__)
 
-FIRST_WAIT = 0.1
-"""Seconds before the first attempt to connect again; doubles up to the longest."""
-LONGEST_WAIT = 0.8
-"""Short for ever: what waits leaves within a second of the broker's return, however long it was."""
 BIRTH_WAIT = 10.0
 """Seconds that the first messages may take."""
 FAREWELL_WAIT = 2.0
 """Seconds that saying goodbye may take."""
+_NOT_YET = "not connected yet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,8 @@ class UplinkStats:
     """Answers since the start by which the broker refused a record or a state."""
     refused: int
     """Records that the broker refused and that wait to be tried again."""
+    set_aside: int
+    """Records that the broker will never take as they are; they are no backlog."""
 
 
 class Uplink:
@@ -62,6 +65,8 @@ class Uplink:
         farewell: Callable[[], Sequence[Message]] = lambda: (),
         window: int = 20,
         drain_rate: float | None = None,
+        drain_jitter: float = 0.0,
+        site: str = "",
         on_refused: Callable[[Record, Refused], None] = lambda _record, _reason: None,
         on_link: Callable[[str | None], None] = lambda _reason: None,
         jitter: Callable[[], float] = random.random,
@@ -70,8 +75,10 @@ class Uplink:
 
         `birth` is published first on each connection and `farewell` last on a clean stop. `window`
         is the most messages in flight, `drain_rate` the most of the backlog below life_safety a
-        second. `on_refused` hears of each record that the broker refuses, `on_link` of each change
-        of the link: None when up, else why not. `jitter` gives numbers from 0 to 1.
+        second. Of that, no more than a window is sent before a part of `drain_jitter` seconds is
+        over, another one for each `site` and connection. `on_refused` hears once of each record
+        that the broker refuses, `on_link` of each change of the link: None when up, else why not.
+        `jitter` gives numbers from 0 to 1.
         """
         self._writer = writer
         self._connect = connect
@@ -80,14 +87,22 @@ class Uplink:
         self._farewell = farewell
         self._window = window
         self._bucket = TokenBucket(drain_rate)
+        self._drain_jitter = drain_jitter
+        self._site = site
         self._on_link = on_link
-        self._jitter = jitter
+        self._patience = Patience(jitter)
+        self._hurry = asyncio.Event()
+        self._connections = 0
         self._states: dict[str, bytes] = {}
         self._unsent_states: dict[str, bytes] = {}
         self._refusals = Refusals(on_refused)
+        self._refused_known = False
+        self._suspicion: Suspicion[Sent] = Suspicion()
+        self._noting: set[asyncio.Task[None]] = set()
         self._counts = Counts()
         self._session: Session | None = None
-        self._error: str | None = "not connected yet"
+        self._error: str | None = _NOT_YET
+        self._code: int | None = None
 
     @property
     def stats(self) -> UplinkStats:
@@ -103,6 +118,7 @@ class Uplink:
             published=self._counts.published,
             rejected=self._counts.rejected,
             refused=len(self._refusals),
+            set_aside=self._refusals.aside,
         )
 
     def publish_state(self, topic: str, payload: bytes) -> None:
@@ -121,20 +137,51 @@ class Uplink:
                 self._unsent_states[message.topic] = message.payload
             self._session.wake()
 
+    def renew(self, reason: str) -> None:
+        """Connect anew, and at once: how we show ourselves to the broker has changed."""
+        self._hurry.set()
+        if self._session is not None:
+            self._session.finish(reason)
+
+    async def retry_refused(self) -> int:
+        """Try everything again that the broker refused; returns how many were set aside.
+
+        Raises:
+            JournalError: the journal cannot be changed now.
+        """
+        count = await self._writer.call(lambda journal: journal.refused.clear())
+        self._refusals.retry()
+        if self._session is not None:
+            self._session.wake()
+        return count
+
     async def run(self) -> NoReturn:
         """Forward for ever. Cancelling it says goodbye first."""
-        wait = FIRST_WAIT
-        while True:
-            try:
-                async with self._connect() as link:
-                    self._unsent_states = dict(self._states)
-                    await self._serve(link)
-            except (Unreachable, JournalError) as error:
-                if self._session is not None:
-                    wait = FIRST_WAIT
-                self._down(str(error))
-            await asyncio.sleep(wait * (1 - self._jitter() / 2))
-            wait = min(wait * 2, LONGEST_WAIT)
+        try:
+            while True:
+                await self._once()
+        finally:
+            await asyncio.gather(*self._noting, return_exceptions=True)
+
+    async def _once(self) -> None:
+        """Connect, send until the link ends, and wait."""
+        loop = asyncio.get_running_loop()
+        began, code = float("inf"), None
+        try:
+            async with self._connect() as link:
+                began = loop.time()
+                self._unsent_states = dict(self._states)
+                await self._serve(link)
+        except Unreachable as error:
+            code = error.code
+            self._down(str(error), code)
+        except JournalError as error:
+            self._down(str(error), None)
+        lasted = max(loop.time() - began, 1e-6) if began <= loop.time() else 0.0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._patience.after(code, lasted)):
+                await self._hurry.wait()
+        self._hurry.clear()
 
     async def _serve(self, link: Publisher) -> None:
         try:
@@ -149,6 +196,11 @@ class Uplink:
         early: list[Record] = []
         unfollow = self._writer.follow(early.extend)
         try:
+            if not self._refused_known:
+                self._refusals.remember(
+                    await self._writer.call(lambda journal: journal.refused.sequences())
+                )
+                self._refused_known = True
             lanes = await open_lanes(self._writer, self._bucket)
             await _deliver(link, self._birth(), BIRTH_WAIT)
         finally:
@@ -160,24 +212,67 @@ class Uplink:
             render=self._render,
             states=self._unsent_states,
             refusals=self._refusals,
+            suspicion=self._suspicion,
+            set_aside=self._set_aside,
             counts=self._counts,
             window=self._window,
         )
+        self._connections += 1
+        self._bucket.begin(
+            asyncio.get_running_loop().time(),
+            wait=self._drain_jitter * spread(self._site, self._connections),
+            early=self._window,
+        )
         session.committed(early)
         unfollow = self._writer.follow(session.committed)
-        self._session, self._error = session, None
+        self._session, self._error, self._code = session, None, None
         log.info("connected to the broker")
         self._on_link(None)
         try:
             await session.run()
+        except Unreachable as why:
+            self._suspect(why, session.unanswered)
+            raise
         finally:
             unfollow()
 
-    def _down(self, reason: str) -> None:
-        if self._session is not None or self._error == "not connected yet":
+    def _suspect(self, why: Unreachable, unanswered: Sequence[Sent]) -> None:
+        """Let a record or a state that the broker ends links for not end the next one too."""
+        if (culprit := self._suspicion.ended(why, unanswered)) is None:
+            return
+        sent, refused = culprit
+        self._counts.rejected += 1
+        if isinstance(sent, str):
+            log.warning("the broker ends the link for %s, which is not sent again", sent)
+            self._states.pop(sent, None)
+        elif refused.final:
+            self._set_aside(sent, refused)
+        else:
+            self._refusals.refused(sent, refused, asyncio.get_running_loop().time())
+
+    def _set_aside(self, record: Record, refused: Refused) -> None:
+        self._refusals.set_aside(record, refused)
+        task = asyncio.get_running_loop().create_task(self._note(record, refused))
+        self._noting.add(task)
+        task.add_done_callback(self._noting.discard)
+
+    async def _note(self, record: Record, refused: Refused) -> None:
+        def add(journal: Journal) -> None:
+            journal.refused.add(record, refused.code, refused.reason)
+
+        try:
+            await self._writer.call(add)
+        except JournalError as error:
+            log.warning(
+                "record %d: %s; it is tried again at the next start", record.sequence, error
+            )
+
+    def _down(self, reason: str, code: int | None) -> None:
+        told = self._session is None and self._error != _NOT_YET
+        if not told or (code is not None and code != self._code):
             log.warning("no link to the broker: %s", reason)
             self._on_link(reason)
-        self._session, self._error = None, reason
+        self._session, self._error, self._code = None, reason, code
 
 
 async def _deliver(link: Publisher, messages: Sequence[Message], limit: float) -> None:

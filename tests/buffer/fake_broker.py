@@ -21,6 +21,13 @@ def puback(mid: int, code: int = 0) -> bytes:
     return encode(4, mid.to_bytes(2, "big") + bytes([code, 0]))
 
 
+def disconnect(code: int, reason: str = "") -> bytes:
+    """Return a DISCONNECT from the broker, with a Reason String if there is one."""
+    text = reason.encode()
+    properties = b"\x1f" + len(text).to_bytes(2, "big") + text if text else b""
+    return encode(14, bytes([code, len(properties)]) + properties)
+
+
 async def read_packet(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     """Return kind and body of the next packet."""
     (first,) = await reader.readexactly(1)
@@ -63,11 +70,15 @@ class FakeBroker:
     news: asyncio.Event = field(default_factory=asyncio.Event)
     last: asyncio.StreamWriter | None = None
     """The way back to the latest client."""
+    hole: bool = False
+    """Whether it reads, and answers nothing any more."""
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
                 kind, body = await read_packet(reader)
+                if self.hole:
+                    continue
                 if kind == CONNECT:
                     self.connections += 1
                     self.last = writer

@@ -1,9 +1,12 @@
 """What is sent next, without a broker, a disk or a clock."""
 
+from itertools import pairwise
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buffer.lanes import HELD, Lanes, TokenBucket
+from buffer.lanes import HELD, Lanes, TokenBucket, spread
 from buffer.marks import Spans
 from buffer.record import LIFE_SAFETY, PRIORITIES, SECURITY, TELEMETRY, Kind, Record
 from buffer.unsent import SPARSE, Span, Unsent
@@ -134,3 +137,45 @@ def test_far_apart_records_of_one_priority_lie_in_different_spans() -> None:
         Span(first=6 + SPARSE, last=7 + SPARSE, count=2),
     ]
     assert unsent.count == 4
+
+
+def test_before_the_bucket_opens_only_a_few_go() -> None:
+    bucket = TokenBucket(None)
+    bucket.begin(100.0, wait=4.0, early=2)
+    given = []
+    for now in (100.0, 100.0, 100.0, 103.5, 104.0):
+        given.append(bucket.ready(now))
+        if not given[-1]:
+            bucket.take()
+
+    assert given == [0.0, 0.0, 4.0, 0.5, 0.0]
+
+
+def test_without_a_wait_a_bucket_gives_as_ever() -> None:
+    bucket = TokenBucket(10.0)
+    bucket.begin(5.0, wait=0.0, early=20)
+
+    assert bucket.ready(5.0) == 0.0
+    bucket.take()
+    assert bucket.ready(5.0) == pytest.approx(0.1)
+
+
+def test_the_sites_of_a_region_are_spread_evenly_and_each_anew_every_time() -> None:
+    sites = sorted(spread(f"store_{number:04}", 1) for number in range(500))
+
+    assert all(0.0 <= place < 1.0 for place in sites)
+    assert max(b - a for a, b in pairwise(sites)) < 0.03
+    assert spread("store_0421", 1) == spread("store_0421", 1) != spread("store_0421", 2)
+
+
+def test_what_was_not_taken_goes_back_to_its_place() -> None:
+    lanes = Lanes({}, 0, TokenBucket(None))
+    for sequence in range(1, 5):
+        lanes.committed(record(sequence, SECURITY))
+    first = [lanes.urgent() for _ in range(3)]
+    for found in (first[1], first[0]):
+        assert found is not None
+        lanes.put_back(found[0], live=found[1])
+
+    again = [lanes.urgent() for _ in range(3)]
+    assert [found[0].sequence for found in again if found] == [1, 2, 4]
