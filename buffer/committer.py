@@ -8,16 +8,20 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 from buffer.gap import Gap
-from buffer.held import Held
+from buffer.held import Held, groups_within
 from buffer.journal import Journal
 from buffer.policy import CommitPolicy
-from buffer.record import PRIORITIES, Draft, Kind, Record
-from buffer.storage import JournalBroken, JournalError
+from buffer.record import PRIORITIES, SECURITY, Draft, Kind, Record
+from buffer.storage import JournalBroken, JournalError, JournalFull
 
 log = logging.getLogger(__name__)
 
 RETRY = 0.5
 """Seconds between attempts while the disk refuses."""
+DOUBTS = 6
+"""How often in a row SQLite must call the file damaged: it does so when the disk fails, too."""
+DOUBT_LASTS = 60.0
+"""Seconds after which an earlier doubt counts no more."""
 MARKS_TOGETHER = 200
 """Marks of sent records that wait for each other at most."""
 MARKS_WAIT = 0.25
@@ -89,7 +93,11 @@ class Committer:
         self._gap = gap
         self._journal: Journal | None = None
         self._distrust: str | None = None
+        self._doubts = 0
+        self._doubted = 0.0
         self._retry = 0.0
+        self._urgent = False
+        """Whether something came that does not wait for the next attempt on a full disk."""
         self._sent: list[Record] = []
         self._marks_due = 0.0
         self._settled = 0
@@ -145,6 +153,7 @@ class Committer:
         match item:
             case tuple():
                 gone = self._held.add(item)
+                self._urgent |= any(draft.priority <= SECURITY for draft in item)
                 for draft in item:
                     self._policy.arrived(time.monotonic(), draft.priority)
                 if gone:
@@ -181,6 +190,8 @@ class Committer:
         due = [self._policy.due] if self._held and self._policy.due is not None else []
         if self._sent:
             due.append(0.0 if len(self._sent) >= MARKS_TOGETHER else self._marks_due)
+        if self._error is not None and not self._urgent:
+            due = [max(when, self._retry) for when in due]
         return max(0.0, min(due) - time.monotonic()) if due else None
 
     def _commit_what_is_due(self) -> None:
@@ -188,34 +199,87 @@ class Committer:
         if self._journal is None or (due != 0.0 and not self._stopping):
             return
         try:
-            while self._held or self._sent:
-                self._commit(self._journal)
+            while (self._held or self._sent) and self._commit(self._journal):
+                pass
         except JournalError as error:
-            self._distrust = str(error) if isinstance(error, JournalBroken) else None
+            damaged = isinstance(error, JournalBroken) and self._doubted_enough()
+            self._distrust = str(error) if damaged else None
             self._journal.close()
             self._journal = None
             self._failed(error)
         else:
             self._policy.committed()
 
-    def _commit(self, journal: Journal) -> None:
-        drafts = self._held.first(MOST_TOGETHER, MOST_BYTES)
-        if not drafts:
-            journal.mark_sent(self._sent)
-            self._sent = []
-            self._report(())
-            return
+    def _doubted_enough(self) -> bool:
+        """Count a moment in which the file looked damaged; returns whether it is taken as such."""
+        now = time.monotonic()
+        self._doubts = self._doubts + 1 if now - self._doubted < DOUBT_LASTS else 1
+        self._doubted = now
+        return self._doubts >= DOUBTS
+
+    def _commit(self, journal: Journal) -> bool:
+        """Commit the first of what waits; returns whether to go on with the next."""
+        drafts = self._held.first(MOST_TOGETHER, min(MOST_BYTES, journal.together))
+        try:
+            if drafts:
+                self._write(journal, drafts, max(draft.priority for draft in drafts))
+                self._held.drop(len(drafts))
+            else:
+                journal.mark_sent(self._sent)
+                self._sent = []
+        except JournalFull as full:
+            if not journal.bounded:
+                raise
+            self._squeeze(journal, full)
+            return False
+        self._well()
+        self._report(())
+        return True
+
+    def _write(self, journal: Journal, drafts: Sequence[Draft], level: int) -> None:
+        """Commit `drafts`, which are still held, as what matters as much as priority `level`."""
         lost = Counter(self._held.lost)
         gaps = self._gaps(lost - self._confessed)
         begun = time.perf_counter()
-        records = journal.append([*gaps, *drafts], sent=self._sent)
+        records = journal.append([*gaps, *drafts], sent=self._sent, level=level)
         seconds = time.perf_counter() - begun
         self._sent = []
-        self._held.drop(len(drafts))
         self._confessed = lost
         self._settled += len(drafts)
         self._head = journal.head
         self._report(records, seconds=seconds)
+
+    def _squeeze(self, journal: Journal, full: JournalFull) -> None:
+        """Commit what still fits, what matters most first; the rest waits in memory."""
+        last = SECURITY if self._urgent and time.monotonic() < self._retry else PRIORITIES[-1]
+        self._urgent = False
+        for level, groups in self._held.by_level(last):
+            most = journal.together
+            while groups:
+                some = groups_within(groups, most)
+                drafts = [draft for group in some for draft in group.drafts]
+                try:
+                    self._write(journal, drafts, level)
+                except JournalFull as error:
+                    if len(some) > 1:
+                        most = 0
+                    elif journal.fits(drafts):
+                        full = error
+                        break
+                    else:
+                        self._settled += self._held.lose(groups.pop(0))
+                else:
+                    self._held.take_out(some)
+                    del groups[: len(some)]
+        if self._held or self._sent:
+            self._failed(full)
+        else:
+            self._well()
+
+    def _well(self) -> None:
+        if self._error is not None:
+            log.warning("the journal can be written again")
+            self._error = None
 
     def _gaps(self, lost: Counter[tuple[int, Kind]]) -> list[Draft]:
         return [

@@ -10,6 +10,7 @@ A Journal is used from the thread that opened it.
 
 import secrets
 import sqlite3
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -260,6 +261,20 @@ class Journal(Reading):
         if self._recovery.missing(first):
             raise JournalError("they are being taken over from a broken file")
         return super().published(priority, first, last, limit)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether it was opened with a size."""
+        return self._quota is not None
+
+    @property
+    def together(self) -> int:
+        """Bytes of bodies that may well be appended in one commit."""
+        return sys.maxsize if self._quota is None else self._quota.room.together
+
+    def fits(self, drafts: Sequence[Draft]) -> bool:
+        """Whether `drafts` could be appended at once, were there nothing else."""
+        return self._quota is None or self._quota.fits(drafts)
 
     def mark_sent(self, records: Sequence[Record]) -> None:
         """Note that the broker has `records`. Not synced by itself: a power cut may undo it.
