@@ -6,6 +6,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain as joined
+from typing import NamedTuple
 
 from buffer import chain, storage
 from buffer.chain import Break, Entry, Run
@@ -16,13 +17,15 @@ from buffer.suspect import diagnose
 _BATCH = 500
 """Numbers looked at in one query, so that no reader holds back the log for long."""
 _ITEMS = """
-SELECT sequence, 0, priority, link, body, topic FROM records WHERE sequence BETWEEN ?1 AND ?2
-UNION ALL SELECT sequence, 1, priority, hash, NULL, NULL FROM evicted
+SELECT sequence, 0, priority, link, body, topic, kind, previous, id FROM records
   WHERE sequence BETWEEN ?1 AND ?2
-UNION ALL SELECT first, 2, last, link, before, signature FROM folded
+UNION ALL SELECT sequence, 1, priority, hash, NULL, NULL, NULL, NULL, NULL FROM evicted
+  WHERE sequence BETWEEN ?1 AND ?2
+UNION ALL SELECT first, 2, last, link, before, signature, NULL, NULL, NULL FROM folded
   WHERE first BETWEEN coalesce((SELECT max(first) FROM folded WHERE first <= ?1), ?1) AND ?2
   AND last >= max(first, ?1)
-UNION ALL SELECT first, 3, last, NULL, NULL, file FROM lost WHERE first BETWEEN ?1 AND ?2
+UNION ALL SELECT first, 3, last, NULL, NULL, file, NULL, NULL, NULL FROM lost
+  WHERE first BETWEEN ?1 AND ?2
 ORDER BY 1"""
 _RECORD, _EVICTED, _RUN, _LOST = range(4)
 _NO_PRIORITY = 255
@@ -71,36 +74,25 @@ def _walk(
     anchors: Iterable[Anchor],
     look: Look,
 ) -> Verdict:
-    chains = {
-        _number(first): str(own) for first, own in db.execute("SELECT first, id FROM journal")
-    }
-    names: dict[int, str] = dict(db.execute("SELECT topic, name FROM topics"))
-    lowest, last = _ends(db)
+    chains = chains_in(db)
+    lowest, last = ends(db)
     check = Check(chains, min(chains, default=lowest), keys=keys)
 
-    def seen(sequence: int, topic: int | None, body: bytes) -> None:
-        name = names.get(topic) if topic is not None else None
-        if (wrong := look(sequence, name, body)) is not None:
-            raise Broken(wrong)
-
-    items = _items(db, lowest, last, seen)
     try:
         _look_at_ids(chains)
         for anchor in heads(db, chains):
             check.expect(anchor)
         for anchor in anchors:
             check.expect(anchor, given=True)
-        for item in items:
+        for item, kept in contents(db, lowest, last):
             try:
                 check.take(item)
             except DoesNotFit:
-                broken = diagnose(
-                    check.links,
-                    check.expected,
-                    check.sure,
-                    joined((item,), _items(db, item[0] + 1, last)),
-                )
-                raise Broken(broken) from None
+                later = (item for item, _kept in contents(db, item[0] + 1, last))
+                found = diagnose(check.links, check.expected, check.sure, joined((item,), later))
+                raise Broken(found) from None
+            if kept is not None and (wrong := look(item[0], kept.topic, kept.body)) is not None:
+                raise Broken(wrong)  # noqa: TRY301
         check.finish()
     except Broken as found:
         check.verdict.last = last
@@ -108,7 +100,8 @@ def _walk(
     return check.verdict
 
 
-def _ends(db: sqlite3.Connection) -> tuple[int, int]:
+def ends(db: sqlite3.Connection) -> tuple[int, int]:
+    """Return the lowest and the highest number that the file knows anything of."""
     lows, highs = [], []
     for table, low, high in (
         ("records", "sequence", "sequence"),
@@ -124,6 +117,11 @@ def _ends(db: sqlite3.Connection) -> tuple[int, int]:
             lows.append(int(least))
             highs.append(int(most))
     return min(lows, default=1), max(highs, default=0)
+
+
+def chains_in(db: sqlite3.Connection) -> dict[int, str]:
+    """Return the ids of the journals in the file, by the first number of each; '' is unknown."""
+    return {_number(first): str(own) for first, own in db.execute("SELECT first, id FROM journal")}
 
 
 def heads(db: sqlite3.Connection, chains: dict[int, str]) -> Iterator[Anchor]:
@@ -149,32 +147,50 @@ def _look_at_ids(chains: dict[int, str]) -> None:
             raise Broken(Break(sequence=first, what="changed", reason=reason))
 
 
-def _items(
-    db: sqlite3.Connection,
-    first: int,
-    last: int,
-    seen: Callable[[int, int | None, bytes], None] = lambda _sequence, _topic, _body: None,
-) -> Iterator[Item]:
+class Kept(NamedTuple):
+    """What a record is, beside what the chain needs of it."""
+
+    topic: str | None
+    kind: int
+    """Its place in buffer.rows.KINDS."""
+    previous: int | None
+    identity: str
+    body: bytes
+
+
+def contents(db: sqlite3.Connection, first: int, last: int) -> Iterator[tuple[Item, Kept | None]]:
+    """Yield what the file has of each number from `first` to `last`, as of when it is read."""
     query = _ITEMS
     if not db.execute("SELECT 1 FROM pragma_table_info('folded') WHERE name = 'before'").fetchone():
         query = _ITEMS.replace("before, signature", "NULL, NULL")
+    names: dict[int, str] = {}
     while first <= last:
         end = min(first + _BATCH - 1, last)
         rows = db.execute(query, (first, end)).fetchall()
-        for sequence, what, number, link, body, more in rows:
+        if any(row[5] is not None and row[1] == _RECORD and row[5] not in names for row in rows):
+            names = dict(db.execute("SELECT topic, name FROM topics"))
+        for sequence, what, number, link, body, more, kind, previous, own in rows:
             if what == _RECORD:
                 content = body.encode() if isinstance(body, str) else _bytes(body)
-                yield Entry(sequence, _priority(number), chain.body_hash(content), _bytes(link))
-                seen(sequence, more, content)
+                yield (
+                    Entry(sequence, _priority(number), chain.body_hash(content), _bytes(link)),
+                    Kept(
+                        topic=None if more is None else str(names.get(more, more)),
+                        kind=_number(kind),
+                        previous=previous if isinstance(previous, int) else None,
+                        identity=own.hex() if isinstance(own, bytes) else str(own),
+                        body=content,
+                    ),
+                )
             elif what == _EVICTED:
-                yield Entry(sequence, _priority(number), _bytes(link), None)
+                yield Entry(sequence, _priority(number), _bytes(link), None), None
             elif what == _RUN:
                 before = None if body is None else _bytes(body)
                 signature = None if more is None else _bytes(more)
-                yield Run(sequence, _number(number), before, _bytes(link), signature)
+                yield Run(sequence, _number(number), before, _bytes(link), signature), None
                 end = max(end, _number(number))
             else:
-                yield Lost(sequence, _number(number), str(more))
+                yield Lost(sequence, _number(number), str(more)), None
                 end = max(end, _number(number))
         first = end + 1
 
