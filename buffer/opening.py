@@ -1,10 +1,13 @@
-"""The record that begins a journal file and names the one before it."""
+"""The records that begin a journal file: what was before it, and what was saved of that."""
 
 import json
 import secrets
 from dataclasses import asdict, dataclass
 
 from buffer.record import OPERATIONS, Draft, Kind
+
+_TOLD = 20
+"""Stretches of lost records that are named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,4 +34,41 @@ def plain_opening(opening: Opening) -> Draft:
         priority=OPERATIONS,
         topic=None,
         body=json.dumps({"signal": "journal.started"} | asdict(opening)).encode(),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Salvaged:
+    """What became of a broken journal."""
+
+    file: str
+    """Its name beside the new one."""
+    records: int
+    """How many were taken over."""
+    unsent: int
+    """How many of them the broker did not have."""
+    lost: tuple[tuple[int, int], ...]
+    """First and last sequence of each stretch before `last` that is gone."""
+    last: int | None
+    """The last sequence that could be read; what came after it is not known."""
+
+    def told(self) -> dict[str, object]:
+        """Return it as JSON values; of many stretches only the first few."""
+        return {
+            "file": self.file,
+            "records": self.records,
+            "unsent": self.unsent,
+            "lost": sum(last - first + 1 for first, last in self.lost),
+            "gaps": [f"{first}-{last}" for first, last in self.lost[:_TOLD]],
+        } | ({} if self.last is None else {"last": self.last})
+
+
+def plain_salvaged(salvaged: Salvaged) -> Draft:
+    """Return the record `journal.salvaged` as JSON, never published."""
+    return Draft(
+        id=secrets.token_hex(16),
+        kind=Kind.EVENT,
+        priority=OPERATIONS,
+        topic=None,
+        body=json.dumps({"signal": "journal.salvaged"} | salvaged.told()).encode(),
     )

@@ -31,6 +31,6 @@ CREATE TABLE hours (
 -- The table `journal` has a row for each chain; its id is empty where it is not known.
 CREATE TABLE lost (
   first INTEGER PRIMARY KEY,
-  file TEXT NOT NULL,           -- the name it was set aside as
+  file TEXT,                    -- the name it was set aside as; NULL when nothing more can be read
   last INTEGER NOT NULL
 );

@@ -1,0 +1,306 @@
+"""Begin a file after another one, and take over from the other what it still has."""
+
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from buffer import storage
+from buffer.gap import Gap
+from buffer.marks import Marks
+from buffer.opening import Opening, Salvaged, plain_salvaged
+from buffer.quota import Quota
+from buffer.record import OPERATIONS, Draft, Kind
+from buffer.salvage import Salvage, plain_topic
+from buffer.storage import JournalError, JournalFull
+from buffer.wreck import HIGHEST, Wreck
+
+log = logging.getLogger(__name__)
+
+STATE_WITHIN = 5.0
+"""Seconds that an opening waits for the last snapshot and what followed it."""
+UNSENT_WITHIN = 5.0
+"""Seconds after the opening in which the uplink waits for what it has to send first."""
+_LOOK_EVERY = 1.0
+"""Seconds between looks whether the file is still where it was."""
+_ASIDE_SHARE = 4
+"""What is set aside may take the size given, divided by this."""
+_GAPS_TOLD = 20
+"""Stretches of lost records that are told one by one."""
+
+
+class Recovery:
+    """What one open file has to do with those before it."""
+
+    def __init__(self, path: Path, db: sqlite3.Connection, marks: Marks) -> None:
+        self._path = path
+        self._db = db
+        self._marks = marks
+        self._since = time.monotonic()
+        self._wreck: Wreck | None = None
+        self._lost = 0
+        self._place = _place(path)
+        self._looked = self._since
+        self.topic_of: Callable[[Kind, bytes], str | None] = plain_topic
+        self.salvaged: Callable[[Salvaged], Draft] = plain_salvaged
+        self.max_size: int | None = None
+        self.salvage: Salvage | None = None
+        """What is being taken over."""
+
+    @property
+    def lost(self) -> int:
+        """How many numbers nothing is here of."""
+        return self._lost
+
+    def count(self) -> None:
+        """Look how many numbers nothing is here of."""
+        query = "SELECT coalesce(sum(last - first + 1), 0) FROM lost"
+        (self._lost,) = self._db.execute(query).fetchone()
+
+    def begin(self, journal: str, reason: str | None) -> tuple[int, Opening]:
+        """Return the last number that may have been used, and what the new file says of that."""
+        old = storage.asides(self._path) + sorted(
+            self._path.parent.glob(f"{self._path.name}.schema-*")
+        )
+        source = max(old, key=_set_aside_at, default=None)
+        noted = storage.reserved(self._path)
+        newest = None
+        if source is not None:
+            self._wreck = _wreck(source, noted)
+            newest = None if self._wreck is None else self._wreck.newest()
+        link = None if newest is None else newest.columns[6] if newest.table == "records" else None
+        told = Opening(
+            journal=journal,
+            file=source.name if source is not None else None,
+            sequence=None if newest is None else newest.last,
+            link=link.hex() if isinstance(link, bytes) else None,
+            reason=reason,
+        )
+        return max(noted, 0 if newest is None else newest.last), told
+
+    def write(self, journal: str, used: int, file: str | None) -> None:
+        """Write how the file begins, inside the caller's transaction."""
+        self._db.execute("DELETE FROM journal")
+        self._db.execute("DELETE FROM lost")
+        self._db.execute("INSERT INTO journal VALUES (?, ?)", (journal, used + 1))
+        if used:
+            self._db.execute("INSERT INTO journal VALUES ('', 1)")
+            there = file if self._wreck is not None else None
+            row = (1, there, used)
+            self._db.execute("INSERT INTO lost (first, file, last) VALUES (?, ?, ?)", row)
+            self._lost = used
+
+    def resume(self) -> bool:
+        """Turn to the newest file that may hold lost records; returns whether there is one."""
+        if self.salvage is not None:
+            return True
+        known = len(storage.schema())
+        rows = self._db.execute(
+            "SELECT file FROM lost WHERE file IS NOT NULL GROUP BY file ORDER BY max(last) DESC"
+        ).fetchall()
+        for (name,) in rows:
+            source = self._path.with_name(name)
+            newer = _newer(name) > known
+            wreck, self._wreck = self._wreck, None
+            if wreck is None:
+                wreck = None if newer else _wreck(source, storage.reserved(self._path))
+            if wreck is not None:
+                self.salvage = Salvage(
+                    self._db,
+                    self._marks,
+                    wreck,
+                    source,
+                    topic_of=lambda kind, body: self.topic_of(kind, body),
+                    keep=newer,
+                )
+                return True
+            if not newer and not source.exists():
+                self._db.execute("UPDATE lost SET file = NULL WHERE file = ?", (name,))
+        if self._wreck is not None:
+            self._wreck.close()
+            self._wreck = None
+        return False
+
+    def waits_for_state(self) -> bool:
+        """Return whether the last snapshot, and what came after it, is still to be taken over."""
+        if self.salvage is None or Kind.SNAPSHOT in self._marks.latest:
+            return False
+        return time.monotonic() - self._since < STATE_WITHIN
+
+    def waits_for_unsent(self) -> bool:
+        """Return whether what the broker does not have is still to be taken over, for a while."""
+        if self.salvage is None or self.salvage.unsent_known:
+            return False
+        return time.monotonic() - self._since < UNSENT_WITHIN
+
+    def missing(self, first: int) -> bool:
+        """Return whether records from `first` on may be among those still to be taken over."""
+        if self.salvage is None:
+            return False
+        return self.salvage.below is None or first < self.salvage.below
+
+    def next(self) -> list[Draft] | None:
+        """Return the records that come next, for which there must be room; None: all are done."""
+        assert self.salvage is not None  # noqa: S101
+        return self.salvage.next()
+
+    def take(self) -> None:
+        """Take them over, inside the caller's transaction."""
+        assert self.salvage is not None  # noqa: S101
+        self.salvage.take()
+
+    def committed(self) -> None:
+        """Take note that the transaction was synced."""
+        assert self.salvage is not None  # noqa: S101
+        self.salvage.committed()
+        self.count()
+
+    def room_for(
+        self, drafts: Sequence[Draft], quota: Quota, clear: Callable[[Sequence[Draft], int], None]
+    ) -> list[Draft]:
+        """See to room for what is taken over; returns those of `drafts` that there is room for.
+
+        What is taken over is older than all that is here, so it never takes the place of its like.
+        """
+        salvage = self.salvage
+        assert salvage is not None  # noqa: S101
+        while salvage.least >= 0:
+            some = [draft for draft in drafts if draft.priority <= salvage.least]
+            if not some or not quota.lacking(some):
+                return some
+            before = self._marks.weight[salvage.least]
+            try:
+                clear(some, salvage.least)
+            except JournalFull:
+                salvage.least -= 1
+                continue
+            if self._marks.weight[salvage.least] >= before:
+                return some
+            salvage.least -= 1
+        return []
+
+    def settle(self) -> tuple[Draft, Callable[[], Sequence[Gap]]]:
+        """Return the record of what became of the file, and what ends it, with the gaps to tell."""
+        salvage = self.salvage
+        assert salvage is not None  # noqa: S101
+        result = salvage.result()
+
+        def end() -> Sequence[Gap]:
+            salvage.settle()
+            return _gaps(result)
+
+        return self.salvaged(result), end
+
+    def ended(self) -> None:
+        """Take note that all of the file was taken over: what is left of it is bounded."""
+        salvage, self.salvage = self.salvage, None
+        assert salvage is not None  # noqa: S101
+        salvage.close()
+        self.count()
+        log.warning("%s: %s", salvage.source, salvage.summary())
+        with suppress(JournalError):
+            if 0 < _newer(salvage.source.name) <= len(storage.schema()):
+                number = 1 + len(storage.asides(self._path))
+                aside = self._path.with_name(f"{self._path.name}.aside-{number}")
+                storage.move(salvage.source, aside)
+            most = None if self.max_size is None else self.max_size // _ASIDE_SHARE
+            storage.prune(self._path, most)
+
+    def close(self) -> None:
+        """Leave the rest for the next opening."""
+        for held in (self.salvage, self._wreck):
+            if held is not None:
+                held.close()
+
+    def check_place(self) -> None:
+        """See now and then that the file is still the one at its path.
+
+        One that was removed is copied from what is open, and taken over like a damaged one.
+
+        Raises:
+            JournalError: it was removed or replaced, or its log; open the journal again.
+        """
+        if time.monotonic() - self._looked < _LOOK_EVERY:
+            return
+        self._looked = time.monotonic()
+        now = _place(self._path)
+        if now == self._place:
+            return
+        if now[0] == self._place[0]:
+            if self._place[1] is None or now[1] is not None:
+                self._place = now
+                if self._place[1] is None:
+                    return
+            raise JournalError(f"the log of {self._path} was removed or replaced")
+        with storage.translated(f"save {self._path}"):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        if now[0] is not None:
+            storage.set_aside(self._path)
+        self._save_copy()
+        raise JournalError(f"{self._path} was removed or replaced")
+
+    def _save_copy(self) -> None:
+        number = 1 + max((int(p.suffix[7:]) for p in storage.asides(self._path)), default=0)
+        copy = self._path.with_name(f"{self._path.name}.aside-{number}")
+        with storage.translated(f"copy {self._path}"):
+            target = sqlite3.connect(copy, isolation_level=None)
+            try:
+                self._db.backup(target)
+            finally:
+                target.close()
+
+
+def _place(path: Path) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
+    found: list[tuple[int, int] | None] = []
+    for suffix in ("", "-wal"):
+        try:
+            stat = Path(f"{path}{suffix}").stat()
+            found.append((stat.st_dev, stat.st_ino))
+        except OSError:
+            found.append(None)
+    return found[0], found[1]
+
+
+def _wreck(source: Path, noted: int) -> Wreck | None:
+    if not source.is_file() and not Path(f"{source}-wal").is_file():
+        return None
+    try:
+        return Wreck(source, below=noted + 1 if noted else HIGHEST)
+    except OSError as error:
+        log.error("%s cannot be read: %s", source, error.strerror)  # noqa: TRY400
+        return None
+
+
+def _newer(name: str) -> int:
+    """Return the schema in the name of a file that was too new, else 0."""
+    _, found, version = name.rpartition(".schema-")
+    number = version.partition("-")[0]
+    return int(number) if found and number.isdigit() else 0
+
+
+def _set_aside_at(path: Path) -> float:
+    """Return when a file or its log was renamed, in seconds."""
+    times = [0.0]
+    for part in ("", "-wal"):
+        with suppress(OSError):
+            times.append(Path(f"{path}{part}").lstat().st_ctime)
+    return max(times)
+
+
+def _gaps(result: Salvaged) -> list[Gap]:
+    """Return a gap for each stretch, the last for all that are too many to tell one by one."""
+    lost = list(result.lost)
+    if len(lost) > _GAPS_TOLD:
+        rest = lost[_GAPS_TOLD - 1 :]
+        lost = lost[: _GAPS_TOLD - 1]
+        counts = [last - first + 1 for first, last in lost]
+        counts.append(sum(last - first + 1 for first, last in rest))
+        lost.append((rest[0][0], rest[-1][1]))
+    else:
+        counts = [last - first + 1 for first, last in lost]
+    return [
+        Gap(reason="damage", priority=OPERATIONS, count=count, first=first, last=last)
+        for (first, last), count in zip(lost, counts, strict=True)
+    ]
