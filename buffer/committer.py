@@ -22,6 +22,8 @@ DOUBTS = 6
 """How often in a row SQLite must call the file damaged: it does so when the disk fails, too."""
 DOUBT_LASTS = 60.0
 """Seconds after which an earlier doubt counts no more."""
+TIDY_RETRY = 60.0
+"""Seconds until housework is tried again that found no room."""
 MARKS_TOGETHER = 200
 """Marks of sent records that wait for each other at most."""
 MARKS_WAIT = 0.25
@@ -96,6 +98,7 @@ class Committer:
         self._doubts = 0
         self._doubted = 0.0
         self._retry = 0.0
+        self._tidy_due = 0.0
         self._urgent = False
         """Whether something came that does not wait for the next attempt on a full disk."""
         self._sent: list[Record] = []
@@ -115,6 +118,7 @@ class Committer:
                 self._open()
             self._take()
             self._commit_what_is_due()
+            self._tidy()
         if self._journal is None:
             self._open()
             self._commit_what_is_due()
@@ -142,7 +146,7 @@ class Committer:
     def _take(self) -> None:
         """Wait for the inbox or for what is due, and take all that is there."""
         try:
-            item = self._inbox.get(timeout=self._patience())
+            item = self._inbox.get(timeout=self._idle_for())
             while True:
                 self._handle(item)
                 item = self._inbox.get_nowait()
@@ -183,6 +187,31 @@ class Committer:
         else:
             call.done(answer)
 
+    def _idle_for(self) -> float | None:
+        """Seconds until something is to do, or None."""
+        patience = self._patience()
+        if self._journal is None:
+            return patience
+        idle = max(0.0, self._tidy_due - time.monotonic())
+        return idle if patience is None else min(patience, idle)
+
+    def _tidy(self) -> None:
+        """Do a step of the journal's housework where nothing else is to do."""
+        journal, now = self._journal, time.monotonic()
+        if journal is None or self._held or now < self._tidy_due or not self._inbox.empty():
+            return
+        try:
+            wait, records = journal.tidy()
+        except JournalFull:
+            self._tidy_due = now + TIDY_RETRY
+        except JournalError as error:
+            self._lost_hold(journal, error)
+        else:
+            self._tidy_due = now + wait
+            if records:
+                self._head = journal.head
+                self._report(records)
+
     def _patience(self) -> float | None:
         """Seconds until something is due, or None."""
         if self._journal is None:
@@ -202,13 +231,17 @@ class Committer:
             while (self._held or self._sent) and self._commit(self._journal):
                 pass
         except JournalError as error:
-            damaged = isinstance(error, JournalBroken) and self._doubted_enough()
-            self._distrust = str(error) if damaged else None
-            self._journal.close()
-            self._journal = None
-            self._failed(error)
+            self._lost_hold(self._journal, error)
         else:
             self._policy.committed()
+
+    def _lost_hold(self, journal: Journal, error: JournalError) -> None:
+        """Close a journal that failed; it is opened again soon."""
+        damaged = isinstance(error, JournalBroken) and self._doubted_enough()
+        self._distrust = str(error) if damaged else None
+        journal.close()
+        self._journal = None
+        self._failed(error)
 
     def _doubted_enough(self) -> bool:
         """Count a moment in which the file looked damaged; returns whether it is taken as such."""

@@ -24,6 +24,7 @@ from buffer.chained import chained, new_topics
 from buffer.checkpoints import Anchor, Checkpoints, Signer
 from buffer.folding import Folding
 from buffer.gap import Gap, plain_gap
+from buffer.housework import Housework
 from buffer.marks import Marks, Spans
 from buffer.opening import Opening, Salvaged, plain_opening, plain_salvaged
 from buffer.quota import Quota
@@ -31,6 +32,7 @@ from buffer.reading import Reading
 from buffer.record import Draft, Kind, Record
 from buffer.recovery import Recovery
 from buffer.refused import RefusedRecords
+from buffer.retention import HOUR, Retention
 from buffer.rows import insert
 from buffer.salvage import plain_topic
 from buffer.stat import Stat
@@ -60,6 +62,7 @@ class Journal(Reading):
         self._topics: dict[str, int] = {}
         self._reserved = 0
         self._quota: Quota | None = None
+        self._housework: Housework | None = None
         self._own: list[Record] = []
         """Records of gaps that nobody was told of yet."""
         self._checkpoints = Checkpoints(db, "", None)
@@ -74,6 +77,8 @@ class Journal(Reading):
         read_only: bool = False,
         distrust: str | None = None,
         max_size: int | None = None,
+        keep: float | None = None,
+        tick: Callable[[], float | None] = lambda: None,
         opening: Callable[[Opening], Draft] = plain_opening,
         gap: Callable[[Gap], Draft] = plain_gap,
         salvaged: Callable[[Salvaged], Draft] = plain_salvaged,
@@ -85,7 +90,9 @@ class Journal(Reading):
         A damaged file, one of a newer version, or one distrusted for the reason given is set aside
         first; `salvage` takes over what it still has, and `salvaged` makes the record of that,
         `topic_of` the topic of a record that the file tells none of any more. `max_size` is
-        the most bytes the file and its log may take. `opening` makes the first record of a new
+        the most bytes the file and all beside it may take; `keep` is how old a record may get, in
+        seconds of `tick`, which is None while it is not known; without `max_size` it has no effect.
+        `opening` makes the first record of a new
         file, `gap` the record of what left unsent because of the size. `signer` signs heads and
         folded runs; what is there is signed as found when this signer never did.
 
@@ -111,8 +118,10 @@ class Journal(Reading):
         if max_size is not None:
             folding = journal._folding
             with storage.translated(f"open {path}"):
-                journal._quota = Quota(
-                    journal._db, journal._marks, max_size, path=path, folding=folding
+                quota = Quota(journal._db, journal._marks, max_size, path=path, folding=folding)
+                retention = Retention(journal._db, journal._marks, quota.removal, keep, tick)
+                journal._quota, journal._housework = quota, Housework(
+                    journal._db, quota, retention, journal._keep_gaps, journal._transaction
                 )
         with suppress(JournalError):
             while journal.salvage() and recovery.waits_for_state():
@@ -395,6 +404,24 @@ class Journal(Reading):
                 with self._transaction("sign what is there"):
                     self._folding.adopt()
                     self._checkpoints.save_head(self._head, self._link)
+
+    def tidy(self) -> tuple[float, list[Record]]:
+        """Do one short step of what is to do when nothing waits: purge, give space back.
+
+        Returns in how many seconds the next is wanted, and the records of gaps it left.
+
+        Raises:
+            JournalError: the disk refuses.
+        """
+        if self._housework is None:
+            return HOUR, []
+        with storage.translated("tidy up"):
+            wait = self._housework.step(self._head)
+        own, self._own = self._own, []
+        return wait, own
+
+    def _keep_gaps(self, do: Callable[[], Sequence[Gap]]) -> None:
+        self._own += self._keep([], after=do)
 
     def _clear(self, drafts: Sequence[Draft], level: int) -> None:
         """Make room for `drafts`, in transactions that are short and small."""

@@ -2,8 +2,9 @@
 
 Sent telemetry, unsent telemetry, sent operations, and so on up the ladder. What is never to be
 sent, as traces are, goes after what was sent and before what is unsent. Each priority keeps its
-reserve. Nothing unsent goes for what matters less. The last snapshot stays, and what came after it,
-for they are the state of the house; only when nothing else is left, what came after it goes too.
+reserve. Nothing unsent goes for what matters less and has its reserve already. The last snapshot
+stays, and what came after it, for they are the state of the house; only when nothing else is left,
+what came after it goes too.
 """
 
 import sqlite3
@@ -169,7 +170,7 @@ class Quota:
             for priority in reversed(PRIORITIES):
                 spare = weight[priority] - self._reserves[priority]
                 if spare > 0:
-                    yield _Prey(priority, spare, last, priority >= level)
+                    yield _Prey(priority, spare, last, entitled or priority >= level)
             own = _Prey(level, weight[level], last, unsent=True)
             if not entitled:
                 yield own

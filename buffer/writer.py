@@ -18,7 +18,7 @@ from buffer.journal import Journal
 from buffer.marks import Spans
 from buffer.opening import Opening, plain_opening
 from buffer.policy import CommitPolicy
-from buffer.record import PRIORITIES, SECURITY, Draft, Record
+from buffer.record import PRIORITIES, TELEMETRY, Draft, Record
 
 T = TypeVar("T")
 
@@ -93,6 +93,8 @@ class Writer:
         max_wait: float = 0.1,
         limit: int = 20_000,
         max_size: int | None = None,
+        keep: float | None = None,
+        tick: Callable[[], float | None] = lambda: None,
         opening: Callable[[Opening], Draft] = plain_opening,
         gap: Callable[[Gap], Draft] = plain_gap,
         observe_commit: Callable[[float, int], None] = lambda _seconds, _records: None,
@@ -103,7 +105,9 @@ class Writer:
         Never fails for the disk's sake: while the journal cannot be opened or written, up to
         `limit` records are kept in memory, the highest priorities longest, and it is tried again
         twice a second. `max_wait` in seconds is how long operations and telemetry may wait for
-        each other. `max_size` is the most bytes the journal may take. `opening` and `gap` make the
+        each other. `max_size` is the most bytes the journal may take, `keep` how old a record
+        may get, in seconds of `tick`, which is asked on another thread and None while it is not
+        known. `opening` and `gap` make the
         records that the journal writes of itself, `signer` signs its heads.
         `observe_commit(seconds, records)` is called on the loop after each commit of records.
         """
@@ -115,6 +119,8 @@ class Writer:
                 path,
                 distrust=distrust,
                 max_size=max_size,
+                keep=keep,
+                tick=tick,
                 opening=opening,
                 gap=gap,
                 signer=signer,
@@ -166,10 +172,11 @@ class Writer:
         Drafts of one call are committed in one transaction: all of them survive, or none.
         """
         waiting = self._kept - self._settled
-        # A disk that hangs in a sync takes nothing out of the inbox, so it is bounded here too.
+        # A disk that hangs in a sync takes nothing out of the inbox, so it is bounded here too:
+        # whatever matters more finds room that nothing which matters less may take.
         taken = []
         for draft in drafts:
-            if waiting >= self._limit * (4 if draft.priority <= SECURITY else 2):
+            if waiting >= self._limit * (2 + (TELEMETRY - draft.priority) / 2):
                 self._refused[draft.priority] += 1
             else:
                 taken.append(draft)

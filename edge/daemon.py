@@ -52,6 +52,8 @@ async def run(places: Places, start: Start) -> None:
         places.journal,
         max_wait=configuration.site.buffer.max_wait,
         max_size=int(configuration.site.buffer.max_size),
+        keep=configuration.site.buffer.keep,
+        tick=own.tick,
         opening=own.opening,
         gap=own.gap,
         observe_commit=lambda seconds, _records: metrics.commit.observe(seconds),
@@ -63,6 +65,7 @@ async def run(places: Places, start: Start) -> None:
             ended.clear()
             known = await past.read(writer)
             clock.resume(known.last)
+            own.clock = clock
             parts = assemble(configuration, places, writer, clock, known, metrics, notify)
             own.encoder = parts.pipeline.encoder
             commands = {d: [c.kind for c in e.accepts] for d, e in parts.drivers.items()}
@@ -122,6 +125,8 @@ class _Own:
         self, configuration: Configuration, clock: Clock, metrics: Metrics, key: str | None
     ) -> None:
         self._metrics = metrics
+        self.clock: Clock | None = None
+        """Once it goes on from the journal."""
         self._key = {} if key is None else {"public_key": key}
         site = configuration.site
         root = site.mqtt.topic_root if site.mqtt else "storewarden"
@@ -134,10 +139,14 @@ class _Own:
         stamp = self._speaker.stamp(SITE, "journal.started", priority, data, {})
         return self.encoder.event(stamp)
 
+    def tick(self) -> float | None:
+        """Return the engine's time; None until it goes on from the journal."""
+        return None if self.clock is None else self.clock.tick()
+
     def gap(self, gap: Gap) -> Draft:
         data = {k: v for k, v in asdict(gap).items() if v is not None}
-        if gap.reason == "quota":
-            self._metrics.evicted[Priority(gap.priority).name] += gap.count
+        if gap.reason != "disk":  # those are counted as they are given up
+            self._metrics.evicted[Priority(gap.priority).name, gap.reason] += gap.count
         stamp = self._speaker.stamp(SITE, "buffer.gap", Priority.operations, data, {})
         return self.encoder.gap(stamp)
 

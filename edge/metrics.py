@@ -107,8 +107,8 @@ class Metrics:
         self._rules: set[str] = set()
         self.handled = 0
         self.firings = 0
-        self.evicted: Counter_[str] = Counter_()
-        """Records that left the journal for its size before the broker had them, by priority."""
+        self.evicted: Counter_[tuple[str, str]] = Counter_()
+        """Records that left the journal before the broker had them, by priority and reason."""
         self._recent: deque[float] = deque(maxlen=RECENT)
         self._read: _Read | None = None
 

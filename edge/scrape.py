@@ -24,7 +24,11 @@ def _read(parts: Parts) -> Iterator[Metric]:
     dropped: dict[tuple[str, ...], float] = {
         (Priority(p).name, "disk"): float(count) for p, count in enumerate(stats.lost)
     }
-    dropped |= {(p.name, "quota"): float(parts.metrics.evicted[p.name]) for p in Priority}
+    dropped |= {
+        (p.name, reason): float(parts.metrics.evicted[p.name, reason])
+        for p in Priority
+        for reason in ("quota", "age")
+    }
     yield counter(
         "journal_dropped", "Unsent records that were lost.", dropped, "priority", "reason"
     )
