@@ -6,11 +6,22 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from edge.demo.store import Store
 
 NOISE = 400
 """Records a second from the EAS gateway, most of them telemetry."""
+
+
+def roomy(config: Path) -> Path:
+    """Let the store's journal be so large that nothing has to leave; returns the folder."""
+    site = config / "site.yaml"
+    small = site.read_text()
+    roomy = small.replace("max_size: 64MB", "max_size: 2GB")
+    assert roomy != small
+    site.write_text(roomy)
+    return config
 
 
 @asynccontextmanager

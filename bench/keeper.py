@@ -16,7 +16,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import random
+import secrets
 import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
@@ -33,15 +35,18 @@ from buffer.uplink import Uplink
 from buffer.writer import Writer
 
 CONTROLS = ("claim-early", "synchronous-off")
-MAX_SIZE = 64_000_000
-"""Bytes of the file at most: in a long proof, what was sent is evicted."""
+MAX_SIZE = 2_000_000_000
+"""Bytes of the file at most: so many that nothing has to leave in the longest proof."""
 TOPIC = "keeper/event"
 WEIGHTS = (5, 5, 15, 20, 55)
 """How often each priority comes, in percent."""
 
 
 def stream(rng: random.Random) -> Iterator[tuple[float, list[Draft]]]:
-    """Yield for ever how long to wait, and what to keep then: lone records, trickles and bursts."""
+    """Yield for ever how long to wait, and what to keep then: lone records, trickles and bursts.
+
+    Ids are never used again, whatever the seed.
+    """
     number = 0
     while True:
         pause, least, most = rng.choice(
@@ -54,7 +59,7 @@ def stream(rng: random.Random) -> Iterator[tuple[float, list[Draft]]]:
                 body = {"number": number, "filling": rng.randbytes(rng.randint(10, 300)).hex()}
                 drafts.append(
                     Draft(
-                        id=f"{rng.getrandbits(128):032x}",
+                        id=secrets.token_hex(16),
                         kind=Kind.EVENT,
                         priority=rng.choices(range(5), WEIGHTS)[0],
                         topic=TOPIC if rng.random() < 0.9 else None,
@@ -192,6 +197,8 @@ def main() -> int:
         return 0
     if chosen.control == "synchronous-off":
         forget_to_sync()
+    # Lost links are what it is made for.
+    logging.getLogger().setLevel(logging.ERROR)
     chosen.journal.parent.mkdir(parents=True, exist_ok=True)
     asyncio.run(keep(chosen))
     return 0

@@ -112,15 +112,17 @@ def _kept(record: Record, content: Callable[[Record], object]) -> Kept:
 class Oracle:
     """Holds claims, looks and arrivals against each other; `faults` is empty when all is well."""
 
-    repeats_allowed: int = 500
+    repeats_allowed: int = 2000
     """Records that one interruption may make arrive again: the window in flight, and what was
-    acknowledged but not yet marked."""
+    acknowledged within the quarter second that a mark may wait."""
     claims: int = 0
     arrivals: int = 0
     repeats: int = 0
     most_repeats: int = 0
     """After one interruption."""
     interruptions: int = 0
+    most_waiting: int = 0
+    """Records of the file that had not arrived yet."""
     head: int = 0
     """The last sequence of the last look."""
     kept: Counter[int] = field(default_factory=Counter)
@@ -182,6 +184,7 @@ class Oracle:
         for arrival in self._waiting:
             self._check_arrival(arrival)
         self._waiting.clear()
+        self.most_waiting = max(self.most_waiting, len(self._file) - len(self._arrived))
 
     def arrived(self, arrival: Arrival) -> None:
         """Take one message from upstream."""
@@ -283,6 +286,7 @@ def findings(oracle: Oracle, *, upstream: bool) -> str:
     if upstream:
         rows += [
             ("owed upstream", oracle.owed),
+            ("most that waited to be sent", oracle.most_waiting),
             ("never arrived", oracle.faults["never arrived"]),
             ("arrived without being kept", oracle.faults["never kept"]),
             ("out of order in their lane", oracle.faults["reordered"]),

@@ -31,7 +31,7 @@ from typing import Any
 import aiomqtt
 
 from bench import keeper
-from bench.busy import busy
+from bench.busy import busy, roomy
 from bench.oracle import Arrival, Oracle, findings, look, table
 from bench.road import Road, State, road, weather
 from buffer.record import Record
@@ -134,17 +134,37 @@ async def one_life(oracle: Oracle, rng: random.Random, *arguments: str) -> None:
     process = await asyncio.create_subprocess_exec(*command(*arguments), stdout=subprocess.PIPE)
     before = oracle.claims
     claims = asyncio.create_task(claims_of(process, oracle))
-    if rng.random() < 0.15:
-        await asyncio.sleep(rng.uniform(0.0, 0.3))
-    else:
-        async with asyncio.timeout(FIRST_CLAIM):
-            while oracle.claims == before:
-                await asyncio.sleep(0.002)
-        await asyncio.sleep(rng.uniform(0.0, 0.4) ** 1.5)
-    process.kill()
+    try:
+        if rng.random() < 0.15:
+            await asyncio.sleep(rng.uniform(0.0, 0.3))
+        else:
+            await first_claim(process, oracle, before)
+            await asyncio.sleep(rng.uniform(0.0, 2.0 if rng.random() < 0.05 else 0.25))
+    finally:
+        await killed(process, claims)
+    oracle.interrupted()
+
+
+async def first_claim(process: asyncio.subprocess.Process, oracle: Oracle, before: int) -> None:
+    """Wait until the process has claimed something.
+
+    Raises:
+        RuntimeError: it ended by itself.
+        TimeoutError: it claims nothing.
+    """
+    async with asyncio.timeout(FIRST_CLAIM):
+        while oracle.claims == before:
+            if process.returncode is not None:
+                raise RuntimeError("the keeper ended by itself: see what it said")
+            await asyncio.sleep(0.002)
+
+
+async def killed(process: asyncio.subprocess.Process, claims: asyncio.Task[None]) -> None:
+    """Kill the process and take what it had claimed."""
+    with suppress(ProcessLookupError):
+        process.kill()
     await process.wait()
     await claims
-    oracle.interrupted()
 
 
 async def prove_children(kills: int, seed: int, control: str | None) -> bool:
@@ -237,7 +257,7 @@ async def prove_daemon(kills: int, seed: int) -> bool:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         up = await stack.enter_async_context(upstream(folder, oracle, rng, "storewarden/#", take))
         store = await stack.enter_async_context(simulated(folder))
-        daemon = Daemon(folder, configured(folder, store, up.url))
+        daemon = Daemon(folder, roomy(configured(folder, store, up.url)))
         await stack.enter_async_context(busy(store, rng))
         journal = daemon.state / "journal.db"
         for number in range(kills):

@@ -24,17 +24,14 @@ import shlex
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 
 from bench import keeper
 from bench.oracle import Found, Oracle, findings
-from bench.prove_kill import claims_of
+from bench.prove_kill import claims_of, first_claim, killed
 
 RUN = "cd /root/storewarden && exec python3"
 JOURNAL = "/var/lib/storewarden/proof/journal.db"
-FIRST_CLAIM = 300.0
-"""Seconds in which a machine must have claimed something; an emulated one is slow."""
 LONGEST_LIFE = 8.0
 
 
@@ -75,18 +72,13 @@ async def until_cut(machine: Machine, oracle: Oracle, seconds: float, *arguments
     before = oracle.claims
     claims = asyncio.create_task(claims_of(process, oracle))
     try:
-        async with asyncio.timeout(FIRST_CLAIM):
-            while oracle.claims == before:
-                await asyncio.sleep(0.01)
+        await first_claim(process, oracle, before)
         await asyncio.sleep(seconds)
         await asyncio.to_thread(machine.do, machine.cut)
         # What was claimed is on its way here, perhaps.
         await asyncio.sleep(0.5)
     finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-        await claims
+        await killed(process, claims)
 
 
 def found(machine: Machine, journal: str, after: int) -> Found:

@@ -23,9 +23,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from bench import keeper
-from bench.busy import busy
+from bench.busy import busy, roomy
 from bench.oracle import Oracle, findings, look
-from bench.prove_kill import FIRST_CLAIM, ask_for_claims, claims_of, command, content
+from bench.prove_kill import ask_for_claims, claims_of, command, content, first_claim, killed
 from bench.volatile_disk import PACKAGES, VolatileDisk, missing, volatile_disk
 from edge.demo.store import configured, simulated
 from tests.daemon import Daemon
@@ -50,17 +50,13 @@ async def keep_until_cut(
         if rng.random() < 0.1:
             await asyncio.sleep(rng.uniform(0.0, 0.4))
         else:
-            async with asyncio.timeout(FIRST_CLAIM):
-                while oracle.claims == before:
-                    await asyncio.sleep(0.002)
+            await first_claim(process, oracle, before)
             await asyncio.sleep(rng.uniform(0.0, 0.6))
         disk.cut()
         # What it still claims now is owed, too.
         await asyncio.sleep(0.02)
     finally:
-        process.kill()
-        await process.wait()
-        await claims
+        await killed(process, claims)
 
 
 def prove_keeper(cuts: int, seed: str, *, control: str | None = None, options: str = "") -> Oracle:
@@ -115,7 +111,7 @@ async def prove_daemon(cuts: int, seed: int) -> Oracle:
         folder = Path(place)
         with volatile_disk(Path(disks), megabytes=MEGABYTES) as disk:
             async with simulated(folder) as store, busy(store, rng):
-                daemon = Daemon(folder, configured(folder, store, None))
+                daemon = Daemon(folder, roomy(configured(folder, store, None)))
                 daemon.state = disk.mount / "state"
                 try:
                     for number in range(cuts):

@@ -12,6 +12,9 @@ State = Literal["open", "cut", "hole", "deaf"]
 """`cut`: connections end, new ones at once. `hole`: taken, and nothing passes. `deaf`: what is sent
 arrives, no answer comes back."""
 
+LONGEST = 12.0
+"""Seconds that one weather lasts at most."""
+
 
 class Road:
     """`async with road(port) as way: way.port; way.become("cut")`."""
@@ -95,7 +98,7 @@ async def weather(way: Road, rng: random.Random, changed: Callable[[State], None
     """Let the road be open and not open in turns, for ever; `changed` hears each change."""
     kinds: tuple[State, ...] = ("cut", "hole", "deaf")
     while True:
-        turns: tuple[tuple[State, float], ...] = (("open", 6.0), (rng.choice(kinds), 20.0))
+        turns: tuple[tuple[State, float], ...] = (("open", LONGEST), (rng.choice(kinds), LONGEST))
         for state, longest in turns:
             way.become(state)
             changed(state)
