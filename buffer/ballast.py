@@ -5,12 +5,16 @@ from contextlib import suppress
 from pathlib import Path
 
 
+_OPENING = 256 << 10
+"""Bytes that opening a journal may need."""
+
+
 class Ballast:
     """`<journal>.ballast`, made of real blocks."""
 
     def __init__(self, journal: Path, size: int) -> None:
         """`size` in bytes."""
-        self._path = journal.with_name(f"{journal.name}.ballast")
+        self._path = _beside(journal)
         self.size = size
 
     @property
@@ -43,3 +47,15 @@ class Ballast:
             self._path.unlink()
             return True
         return False
+
+
+def make_way(journal: Path) -> None:
+    """Give up the ballast of a journal that is to be opened on a full disk."""
+    with suppress(OSError):
+        disk = os.statvfs(journal.parent)
+        if disk.f_bavail * disk.f_frsize < _OPENING:
+            _beside(journal).unlink()
+
+
+def _beside(journal: Path) -> Path:
+    return journal.with_name(f"{journal.name}.ballast")

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from buffer import chain, storage
+from buffer.ballast import make_way
 from buffer.chain import Break
 from buffer.chained import chained, new_topics
 from buffer.checkpoints import Anchor, Checkpoints, Signer
@@ -40,10 +41,6 @@ from buffer.storage import JournalBroken, JournalError, JournalFull, JournalTooN
 
 _RESERVED = 100_000
 """Sequence numbers noted beside the file as possibly used, for when the file itself is lost."""
-
-
-_SALVAGE_PAGES = 64
-"""Pages that a stretch of a broken file takes beside its records."""
 
 
 class Journal(Reading):
@@ -102,6 +99,7 @@ class Journal(Reading):
         """
         if read_only:
             return cls._load(path, read_only=True)
+        make_way(path)
         reason = distrust or storage.obstacle(path)
         if reason is None:
             try:
@@ -120,8 +118,11 @@ class Journal(Reading):
             with storage.translated(f"open {path}"):
                 quota = Quota(journal._db, journal._marks, max_size, path=path, folding=folding)
                 retention = Retention(journal._db, journal._marks, quota.removal, keep, tick)
-                journal._quota, journal._housework = quota, Housework(
-                    journal._db, quota, retention, journal._keep_gaps, journal._transaction
+                journal._quota, journal._housework = (
+                    quota,
+                    Housework(
+                        journal._db, quota, retention, journal._keep_gaps, journal._transaction
+                    ),
                 )
         with suppress(JournalError):
             while journal.salvage() and recovery.waits_for_state():
@@ -232,29 +233,17 @@ class Journal(Reading):
         Raises:
             JournalError: not now; try again.
         """
-        recovery = self._recovery
-        with storage.translated("take over records"):
-            if not recovery.resume():
-                return False
-            drafts = recovery.next()
-        if drafts is None:
-            draft, end = recovery.settle()
-            self._own += self._keep([draft], after=end)
-            recovery.ended()
-            self._first = self._chain_begin()
-            return True
-        pages = 0
-        if self._quota is not None:
-            drafts = recovery.room_for(drafts, self._quota, self._clear)
-            pages = self._quota.pages(drafts) + _SALVAGE_PAGES
-        with self._transaction("take over records", pages=pages):
-            recovery.take()
-            saved = self._marks.save(self._head, counters=True)
-        self._marks.committed(saved)
-        recovery.committed()
-        if self._quota is not None:
-            self._quota.reload()
-        return True
+        more = self._recovery.step(
+            self._head,
+            self._quota,
+            clear=self._clear,
+            transaction=self._transaction,
+            keep=self._keep_own,
+        )
+        if more:
+            self._first = self._recovery.first
+            self._read_topics()
+        return more
 
     @property
     def recovery(self) -> Recovery:
@@ -387,10 +376,13 @@ class Journal(Reading):
             self._recovery.write(self._id, used, told.file)
         self.append([opening(told)])
 
-    def _chain_begin(self) -> int:
-        with storage.translated("read"):
-            found: tuple[int] = self._db.execute("SELECT min(first) FROM journal").fetchone()
-        return found[0]
+    def _keep_own(self, draft: Draft, after: Callable[[], Sequence[Gap]]) -> None:
+        self._own += self._keep([draft], after=after)
+
+    def _read_topics(self) -> None:
+        with storage.translated("read topics"):
+            self._names = dict(self._db.execute("SELECT topic, name FROM topics"))
+        self._topics = {name: number for number, name in self._names.items()}
 
     def _sign(self, signer: Signer | None) -> None:
         """Have `signer` sign from now on; what is there is signed as found, if it never was."""
@@ -456,8 +448,7 @@ class Journal(Reading):
             return False
         self._id, self._first = chains[-1][0], chains[0][1]
         self._head, self._link = last
-        self._names = dict(self._db.execute("SELECT topic, name FROM topics"))
-        self._topics = {name: number for number, name in self._names.items()}
+        self._read_topics()
         self._marks.load(self._first)
         self.refused.load()
         self._recovery.count()

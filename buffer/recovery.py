@@ -4,7 +4,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from buffer import storage
@@ -27,6 +27,8 @@ _LOOK_EVERY = 1.0
 """Seconds between looks whether the file is still where it was."""
 _ASIDE_SHARE = 4
 """What is set aside may take the size given, divided by this."""
+_PAGES = 64
+"""Pages that a stretch takes beside its records."""
 _GAPS_TOLD = 20
 """Stretches of lost records that are told one by one."""
 
@@ -41,6 +43,8 @@ class Recovery:
         self._since = time.monotonic()
         self._wreck: Wreck | None = None
         self._lost = 0
+        self.first = 1
+        """The first number that this file, or one before it, ever gave."""
         self._place = _place(path)
         self._looked = self._since
         self.topic_of: Callable[[Kind, bytes], str | None] = plain_topic
@@ -58,6 +62,7 @@ class Recovery:
         """Look how many numbers nothing is here of."""
         query = "SELECT coalesce(sum(last - first + 1), 0) FROM lost"
         (self._lost,) = self._db.execute(query).fetchone()
+        (self.first,) = self._db.execute("SELECT min(first) FROM journal").fetchone()
 
     def begin(self, journal: str, reason: str | None) -> tuple[int, Opening]:
         """Return the last number that may have been used, and what the new file says of that."""
@@ -141,23 +146,47 @@ class Recovery:
             return False
         return self.salvage.below is None or first < self.salvage.below
 
-    def next(self) -> list[Draft] | None:
-        """Return the records that come next, for which there must be room; None: all are done."""
-        assert self.salvage is not None  # noqa: S101
-        return self.salvage.next()
+    def step(
+        self,
+        head: int,
+        quota: Quota | None,
+        *,
+        clear: Callable[[Sequence[Draft], int], None],
+        transaction: Callable[..., AbstractContextManager[None]],
+        keep: Callable[[Draft, Callable[[], Sequence[Gap]]], None],
+    ) -> bool:
+        """Take over the next stretch of a broken file; returns whether there may be more.
 
-    def take(self) -> None:
-        """Take them over, inside the caller's transaction."""
-        assert self.salvage is not None  # noqa: S101
-        self.salvage.take()
+        `clear(drafts, level)` makes room, `transaction(doing, pages=…)` is one that is synced at
+        its end, `keep(draft, after)` appends and does `after` in the same.
 
-    def committed(self) -> None:
-        """Take note that the transaction was synced."""
-        assert self.salvage is not None  # noqa: S101
+        Raises:
+            JournalError: not now; try again.
+        """
+        with storage.translated("take over records"):
+            if not self.resume():
+                return False
+            assert self.salvage is not None  # noqa: S101
+            drafts = self.salvage.next()
+        if drafts is None:
+            keep(*self._end())
+            self._ended()
+            return True
+        pages = 0
+        if quota is not None:
+            drafts = self._room_for(drafts, quota, clear)
+            pages = quota.pages(drafts) + _PAGES
+        with transaction("take over records", pages=pages):
+            self.salvage.take()
+            saved = self._marks.save(head, counters=True)
+        self._marks.committed(saved)
         self.salvage.committed()
         self.count()
+        if quota is not None:
+            quota.reload()
+        return True
 
-    def room_for(
+    def _room_for(
         self, drafts: Sequence[Draft], quota: Quota, clear: Callable[[Sequence[Draft], int], None]
     ) -> list[Draft]:
         """See to room for what is taken over; returns those of `drafts` that there is room for.
@@ -181,7 +210,7 @@ class Recovery:
             salvage.least -= 1
         return []
 
-    def settle(self) -> tuple[Draft, Callable[[], Sequence[Gap]]]:
+    def _end(self) -> tuple[Draft, Callable[[], Sequence[Gap]]]:
         """Return the record of what became of the file, and what ends it, with the gaps to tell."""
         salvage = self.salvage
         assert salvage is not None  # noqa: S101
@@ -193,7 +222,7 @@ class Recovery:
 
         return self.salvaged(result), end
 
-    def ended(self) -> None:
+    def _ended(self) -> None:
         """Take note that all of the file was taken over: what is left of it is bounded."""
         salvage, self.salvage = self.salvage, None
         assert salvage is not None  # noqa: S101
