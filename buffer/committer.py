@@ -3,7 +3,8 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
@@ -24,10 +25,10 @@ DOUBT_LASTS = 60.0
 """Seconds after which an earlier doubt counts no more."""
 TIDY_RETRY = 60.0
 """Seconds until housework is tried again that found no room."""
-MARKS_TOGETHER = 200
-"""Marks of sent records that wait for each other at most."""
-MARKS_WAIT = 0.25
-"""Seconds a mark of a sent record waits at most."""
+MARKS_TOGETHER = 1000
+"""Marks of sent records that are saved together at most."""
+MARKS_WAIT = 1.0
+"""Seconds a mark of a sent record waits to be saved at most: one that is lost is a repeat."""
 MOST_TOGETHER = 2000
 """Records in one commit at most, so that an urgent one never waits behind a long one."""
 MOST_BYTES = 256 << 10
@@ -102,6 +103,9 @@ class Committer:
         self._urgent = False
         """Whether something came that does not wait for the next attempt on a full disk."""
         self._sent: list[Record] = []
+        """What was sent and the journal was not told of yet."""
+        self._unsaved: list[Record] = []
+        """What the journal was told of, and has not saved yet."""
         self._marks_due = 0.0
         self._settled = 0
         self._head: int | None = None
@@ -158,13 +162,14 @@ class Committer:
             case tuple():
                 gone = self._held.add(item)
                 self._urgent |= any(draft.priority <= SECURITY for draft in item)
+                now = time.monotonic()
                 for draft in item:
-                    self._policy.arrived(time.monotonic(), draft.priority)
+                    self._policy.arrived(now, draft.priority)
                 if gone:
                     self._settled += gone
                     self._report(())
             case Record():
-                if not self._sent:
+                if not self._sent and not self._unsaved:
                     self._marks_due = time.monotonic() + MARKS_WAIT
                 self._sent.append(item)
             case Call():
@@ -178,9 +183,7 @@ class Committer:
             return
         try:
             if call.after_marks:
-                self._journal.mark_sent(self._sent)
-                self._sent = []
-                self._report(())
+                self._mark(self._journal)
             answer = call.do(self._journal)
         except BaseException as error:  # noqa: BLE001  it is the caller's, whatever it is
             call.failed(error)
@@ -217,18 +220,23 @@ class Committer:
         if self._journal is None:
             return max(0.0, self._retry - time.monotonic())
         due = [self._policy.due] if self._held and self._policy.due is not None else []
-        if self._sent:
-            due.append(0.0 if len(self._sent) >= MARKS_TOGETHER else self._marks_due)
+        if self._sent or self._unsaved:
+            due.append(0.0 if self._marks_are_due() else self._marks_due)
         if self._error is not None and not self._urgent:
             due = [max(when, self._retry) for when in due]
         return max(0.0, min(due) - time.monotonic()) if due else None
+
+    def _marks_are_due(self) -> bool:
+        marks = len(self._sent) + len(self._unsaved)
+        waited = self._stopping or time.monotonic() >= self._marks_due
+        return marks >= MARKS_TOGETHER or (marks > 0 and waited)
 
     def _commit_what_is_due(self) -> None:
         due = self._patience()
         if self._journal is None or (due != 0.0 and not self._stopping):
             return
         try:
-            while (self._held or self._sent) and self._commit(self._journal):
+            while (self._held or self._marks_are_due()) and self._commit(self._journal):
                 pass
         except JournalError as error:
             self._lost_hold(self._journal, error)
@@ -258,15 +266,13 @@ class Committer:
                 self._write(journal, drafts, max(draft.priority for draft in drafts))
                 self._held.drop(len(drafts))
             else:
-                journal.mark_sent(self._sent)
-                self._sent = []
+                self._mark(journal)
         except JournalFull as full:
             if not journal.bounded:
                 raise
             self._squeeze(journal, full)
             return False
         self._well()
-        self._report(())
         return True
 
     def _write(self, journal: Journal, drafts: Sequence[Draft], level: int) -> None:
@@ -274,8 +280,13 @@ class Committer:
         lost = Counter(self._held.lost)
         gaps = self._gaps(lost - self._confessed)
         begun = time.perf_counter()
-        records = journal.append([*gaps, *drafts], sent=self._sent, level=level)
+        save = self._marks_are_due()
+        with self._marks_told():
+            records = journal.append(
+                [*gaps, *drafts], sent=self._sent, save_marks=save, level=level
+            )
         seconds = time.perf_counter() - begun
+        self._unsaved = [] if save else [*self._unsaved, *self._sent]
         self._sent = []
         self._confessed = lost
         self._settled += len(drafts)
@@ -304,7 +315,7 @@ class Committer:
                 else:
                     self._held.take_out(some)
                     del groups[: len(some)]
-        if self._held or self._sent:
+        if self._held or self._marks_are_due():
             self._failed(full)
         else:
             self._well()
@@ -313,6 +324,22 @@ class Committer:
         if self._error is not None:
             log.warning("the journal can be written again")
             self._error = None
+            self._report(())
+
+    def _mark(self, journal: Journal) -> None:
+        with self._marks_told():
+            journal.mark_sent(self._sent)
+        self._sent, self._unsaved = [], []
+        self._report(())
+
+    @contextmanager
+    def _marks_told(self) -> Iterator[None]:
+        """What fails may take marks with it that were not saved: the journal is told again."""
+        try:
+            yield
+        except JournalError:
+            self._sent, self._unsaved = [*self._unsaved, *self._sent], []
+            raise
 
     def _gaps(self, lost: Counter[tuple[int, Kind]]) -> list[Draft]:
         return [

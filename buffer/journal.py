@@ -163,10 +163,16 @@ class Journal(Reading):
         return self._head
 
     def append(
-        self, drafts: Sequence[Draft], *, sent: Iterable[Record] = (), level: int | None = None
+        self,
+        drafts: Sequence[Draft],
+        *,
+        sent: Iterable[Record] = (),
+        save_marks: bool = True,
+        level: int | None = None,
     ) -> list[Record]:
         """Commit `drafts`, all or none, and return them as records; also mark `sent`.
 
+        Marks may be left to be saved later: a power cut or a kill undoes them until then.
         Where the size is reached, others are evicted before, as far as they may go for what
         matters as much as priority `level`: None is the highest one of `drafts`. Records of the
         gaps this leaves come first in what is returned.
@@ -176,7 +182,8 @@ class Journal(Reading):
             JournalFull: the disk or the size given is full. Nothing of `drafts` was kept.
             JournalError: the disk fails. Nothing was kept.
         """
-        marks = self._forget(sent)
+        self._forget(sent)
+        marks = save_marks and self._marks.changed
         if level is None:
             level = min((draft.priority for draft in drafts), default=0)
         try:
@@ -422,9 +429,10 @@ class Journal(Reading):
             evict = partial(quota.evict, drafts, level, self._head)
             self._own += self._keep([], level=level, after=evict)
 
-    def _forget(self, records: Iterable[Record]) -> bool:
+    def _forget(self, records: Iterable[Record]) -> None:
         with storage.translated("mark what was sent"):
-            return sum(self._marks.forget(record) for record in records) > 0
+            for record in records:
+                self._marks.forget(record)
 
     def _save(self, *, counters: bool = False) -> None:
         # A lost mark costs one repeat, so it is not worth a sync.

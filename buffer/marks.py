@@ -47,6 +47,8 @@ class Marks:
         """How many records have lost their body."""
         self.weight = [0] * len(PRIORITIES)
         """Bytes that the kept records take, about, by priority."""
+        self.changed = False
+        """Whether records were sent since the marks were saved."""
         self.stale = False
         """Whether records were evicted that the counters on disk still count."""
 
@@ -56,7 +58,7 @@ class Marks:
 
     def load(self, first: int) -> None:
         """Read the marks of a file whose first record is `first`."""
-        self.stale = False
+        self.changed = self.stale = False
         counters: dict[str, int] = dict(self._db.execute("SELECT name, value FROM counters"))
         counted = counters.get("through", first - 1)
         self.evicted = counters.get("evicted", 0)
@@ -94,8 +96,8 @@ class Marks:
                 self.published[priority] = sequences[-1]
                 self.unsent[priority].extend(sequences)
 
-    def forget(self, record: Record) -> bool:
-        """Take `record` out of what is unsent; returns whether it was in."""
+    def forget(self, record: Record) -> None:
+        """Take `record` out of what is unsent."""
 
         def count(first: int, last: int) -> int:
             found: tuple[int] = self._db.execute(
@@ -105,7 +107,8 @@ class Marks:
             ).fetchone()
             return found[0]
 
-        return self.unsent[record.priority].remove(record.sequence, record.previous, count)
+        if self.unsent[record.priority].remove(record.sequence, record.previous, count):
+            self.changed = True
 
     def due(self, head: int) -> bool:
         """Whether it is time to save the counters."""
@@ -129,7 +132,7 @@ class Marks:
     def committed(self, saved: Saved) -> None:
         """Take note that `saved` is on disk."""
         self._saved = saved
-        self.stale = False
+        self.changed = self.stale = False
 
     def _stored(self, priority: int) -> list[Span]:
         rows = self._db.execute(

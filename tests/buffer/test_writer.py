@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from buffer import committer
 from buffer.journal import Journal
 from buffer.record import LIFE_SAFETY, OPERATIONS, TELEMETRY, Draft, Kind, Record
 from buffer.storage import JournalError
@@ -83,6 +84,84 @@ def test_an_urgent_record_takes_along_what_waits(tmp_path: Path) -> None:
         return commits
 
     assert sum(asyncio.run(main())) == 81
+
+
+def unsent_on_disk(path: Path) -> int:
+    with Journal.open(path, read_only=True) as journal:
+        return sum(journal.stat().unsent)
+
+
+def test_marks_of_what_was_sent_are_saved_together_a_little_later(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+
+    async def main() -> None:
+        async with Writer.open(path) as writer:
+            seen: list[Record] = []
+            writer.follow(seen.extend)
+            writer.keep(*numbered(3))
+            await writer.flush()
+            for record in seen:
+                writer.mark_sent(record)
+            async with asyncio.timeout(LIMIT):
+                while unsent_on_disk(path) == 3:
+                    await asyncio.sleep(0.01)
+            assert writer.stats.unsent == (0, 0, 0, 0, 0)
+            assert unsent_on_disk(path) == 0
+
+    asyncio.run(main())
+
+
+def test_a_commit_takes_no_mark_along_before_it_is_due_but_the_journal_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committer, "MARKS_WAIT", 3600.0)
+    path = tmp_path / "journal.db"
+
+    async def main() -> None:
+        async with Writer.open(path, max_wait=0.01) as writer:
+            seen: list[Record] = []
+            writer.follow(seen.extend)
+            writer.keep(*numbered(3))
+            await writer.flush()
+            for record in seen:
+                writer.mark_sent(record)
+            writer.keep(draft(OPERATIONS))
+            await writer.flush()
+            assert writer.stats.unsent == (0, 0, 0, 1, 0)
+            assert unsent_on_disk(path) == 4
+            await writer.call(fail_after_the_next_commit)
+            writer.keep(draft(OPERATIONS))
+            await writer.flush()
+            writer.keep(draft(OPERATIONS))
+            await writer.flush()
+            assert writer.stats.unsent == (0, 0, 0, 3, 0)
+
+    asyncio.run(main())
+    assert unsent_on_disk(path) == 3
+
+
+def test_a_thousand_marks_are_saved_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committer, "MARKS_WAIT", 3600.0)
+    path = tmp_path / "journal.db"
+
+    async def main() -> None:
+        async with Writer.open(path, max_wait=0.01) as writer:
+            seen: list[Record] = []
+            writer.follow(seen.extend)
+            writer.keep(*numbered(1001))
+            await writer.flush()
+            for record in seen[:999]:
+                writer.mark_sent(record)
+            await writer.call(lambda journal: journal.head)
+            assert unsent_on_disk(path) == 1001
+            writer.mark_sent(seen[999])
+            async with asyncio.timeout(LIMIT):
+                while unsent_on_disk(path) != 1:
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(main())
 
 
 def test_changed_waits_for_the_next_commit(tmp_path: Path) -> None:
