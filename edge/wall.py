@@ -114,7 +114,7 @@ class Wall:
             return 0.0, None  # of a record that was overtaken
         step, expected = self._step(course, tick, at), course.expected(tick)
         if step or trusted is not course.trusted:
-            began = course.tick + MICROSECOND
+            began = min(course.tick + MICROSECOND, tick)
             self._courses.append(Course(began=began, tick=tick, at=at, trusted=trusted))
             if len(self._courses) > MOST:
                 self._courses[2].began = self._courses[1].began
