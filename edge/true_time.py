@@ -145,23 +145,38 @@ def correction_of(body: Mapping[str, Any]) -> Correction | None:
 
 
 def corrections_in(path: Path) -> Corrections:
-    """Return all that a journal file knows, also of one that a daemon writes.
+    """Return all that a journal file knows, also of one that a daemon writes. Reads all of it.
 
     Raises:
         JournalError: it can't be opened or read.
     """
+    return _of_file(path, every=True)
+
+
+def newest_corrections(path: Path) -> Corrections:
+    """Return what the daemon of a journal file knows: enough for its newest records, and quick.
+
+    Raises:
+        JournalError: it can't be opened or read.
+    """
+    return _of_file(path, every=False)
+
+
+def _of_file(path: Path, *, every: bool) -> Corrections:
     from buffer.record import Kind
     from buffer.scan import Scan
 
     found = Corrections()
     with Scan(path) as scan:
+        first = scan.first
         snapshot = scan.before(scan.last + 1, Kind.SNAPSHOT, scan.last + 1)
         if snapshot is not None:  # it knows of those that had to go because of the size
             found = _of_snapshot(snapshot.body)
+            first = first if every else snapshot.sequence
         end = f"/event/{SITE}/{CORRECTED}"
         topics = frozenset(n for n, name in scan.topics().items() if name.endswith(end))
         if topics:
-            for row in scan.rows(scan.first, scan.last, (Kind.EVENT,), topics=topics):
+            for row in scan.rows(first, scan.last, (Kind.EVENT,), topics=topics):
                 with suppress(ValueError):
                     found.heard(json.loads(row.body))
     return found

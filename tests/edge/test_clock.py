@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.clock import Clock, LastRecord, boot_id, boottime, keeps_time_without_power, synchronised
+from edge import clock as clock_module
+from edge.clock import (
+    Clock,
+    LastRecord,
+    battery_clock,
+    boot_id,
+    boottime,
+    keeps_time_without_power,
+    synchronised,
+)
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -76,6 +87,74 @@ def test_a_clock_behind_the_last_record_is_trusted_only_from_a_time_server() -> 
     assert clock(0, ahead, server=True).trusted()
     near = last(1, offset=0, at=NOW + timedelta(seconds=300))
     assert clock(0, near).trusted()
+
+
+def test_it_says_why_it_is_not_trusted() -> None:
+    ahead = last(1, offset=0, at=NOW + timedelta(seconds=301))
+    assert clock(0, server=True).doubt() is None
+    assert clock(0, server=False, battery=False).doubt() == "no time server, and no battery clock"
+    early = clock(0, server=True, now=datetime(2026, 10, 31, 23, 59, tzinfo=UTC))
+    assert early.doubt() == "it stands before any record was made"
+    behind = "it stands behind the last record, and there is no time server"
+    assert clock(0, ahead).doubt() == behind
+
+
+def test_ticks_of_before_tell_how_long_ago_only_while_their_offset_is_known() -> None:
+    assert clock(1100.0, last(50.0, offset=-1000.0)).continues
+    assert not clock(7.0, last(50.0, boot="zero", offset=-1000.0)).continues
+    assert not clock(100.0, last(50.0, offset=float("-inf"))).continues
+    assert not clock(1234.5).continues
+
+
+def test_a_new_file_in_the_same_process_does_not_stop_the_tick() -> None:
+    now = [100.0]
+    made = Clock(
+        seconds=lambda: now[0],
+        now=lambda: NOW,
+        boot="one",
+        follows_server=lambda: True,
+        battery=lambda: True,
+    )
+    now[0] = 100.5
+    opened = made.tick()
+    now[0] = 103.0
+    made.resume(LastRecord(tick=opened, at=NOW, boot="one", offset=float("-inf")))
+    assert made.tick() == 3.0
+    assert made.continues
+
+
+def test_both_times_are_of_one_instant_even_if_the_machine_halts_between() -> None:
+    """The machine halts for 100 s after the first look at one of them."""
+    seconds = iter([0.0, 1.0, 1.0, 101.0, 101.0001])
+    walls = iter([NOW, NOW + timedelta(seconds=100)])
+    made = Clock(
+        seconds=lambda: 1.0,
+        now=lambda: NOW,
+        boot="one",
+        follows_server=lambda: True,
+        battery=lambda: True,
+    )
+    made.offset, made.seconds, made.now = 0.0, lambda: next(seconds), lambda: next(walls)
+    next(seconds), next(seconds)
+    assert made.read() == (101.0, NOW + timedelta(seconds=100))
+
+
+def test_the_battery_clock_is_read_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown, mode = tmp_path / "since_epoch", tmp_path / "adjtime"
+    monkeypatch.setattr(clock_module, "RTC_TIME", shown)
+    monkeypatch.setattr(clock_module, "RTC_MODE", mode)
+    assert battery_clock() is None
+    shown.write_text("1795176000\n")
+    assert battery_clock() == datetime(2026, 11, 20, 12, tzinfo=UTC)
+    mode.write_text("0.0 1795176000 0.0\n1795176000\nUTC\n")
+    assert battery_clock() == datetime(2026, 11, 20, 12, tzinfo=UTC)
+    mode.write_text("0.0 1795176000 0.0\n1795176000\nLOCAL\n")
+    assert battery_clock() is None
+    mode.unlink()
+    shown.write_text("soon\n")
+    assert battery_clock() is None
 
 
 def test_the_kernel_answers() -> None:

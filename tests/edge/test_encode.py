@@ -22,6 +22,7 @@ from drivers.event import Event
 from drivers.priorities import Priority
 from edge.dispatch import Given
 from edge.encode import CONTENT_TYPE, Encoder, body_of, cloud_event, event_of, message_of, utc
+from edge.true_time import Correction, Corrections
 from tests.edge.shop import said
 
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
@@ -105,6 +106,24 @@ def test_the_attributes_are_those_of_the_contract() -> None:
     assert message.topic == "storewarden/shop/event/eas_front/eas.alarm"
     assert message.content_type == CONTENT_TYPE == "application/cloudevents+json"
     assert json.loads(message.payload)["replayed"] is False
+
+
+def test_a_corrected_time_stands_beside_the_one_that_was_recorded() -> None:
+    event = said(12.5, "eas_front", "eas.alarm", aisle=1)
+    record = kept(ENCODER.event(event))
+    truth = datetime(2026, 11, 22, 8, tzinfo=UTC)
+    wrong = Correction(boot=event.boot, since=0.0, tick=3612.5, at=truth + timedelta(hours=1))
+    known = Corrections([wrong])
+    found = cloud_event(record, "shop", replayed=True, corrections=known)
+    plain = cloud_event(record, "shop", replayed=True)
+    assert found == plain | {
+        "time": "2026-11-22T08:00:00.000000Z",
+        "recordedtime": "2026-11-20T12:00:12.500000Z",
+    }
+    message = message_of(record, "shop", replayed=True, corrections=known)
+    read = JSONFormat().read(CloudEvent, message.payload)
+    assert read.get_time() == truth
+    assert read.get_extension("recordedtime") == "2026-11-20T12:00:12.500000Z"
 
 
 def test_the_first_of_a_priority_has_no_previous() -> None:

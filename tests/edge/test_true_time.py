@@ -19,6 +19,7 @@ from edge.true_time import (
     Corrections,
     correction_of,
     corrections_in,
+    newest_corrections,
     said_by,
 )
 from tests.edge.shop import said
@@ -167,6 +168,8 @@ def test_a_journal_file_tells_all_also_those_that_only_a_snapshot_knows(tmp_path
         snapshot = encoder.snapshot(said(8, "site", "snapshot"), state)
         journal.append([snapshot, encoder.event(early), encoder.event(corrected)])
         known = corrections_in(tmp_path / "journal.db")
+        newest = newest_corrections(tmp_path / "journal.db")
+    assert newest.save() == known.save()
     assert len(known) == 2
     assert known.true_time("b" * 32, 1.0) == NOON - timedelta(seconds=4)
     assert known.true_time("b" * 32, 20.0) == NOON + timedelta(seconds=20)
@@ -175,3 +178,14 @@ def test_a_journal_file_tells_all_also_those_that_only_a_snapshot_knows(tmp_path
         boot="b" * 32, since=10.0, tick=30.0, at=NOON + timedelta(seconds=30)
     )
     assert said_by(early) is None
+
+
+def test_the_newest_are_those_of_the_last_snapshot_and_since(tmp_path: Path) -> None:
+    encoder = Encoder("storewarden", "shop", "")
+    with Journal.open(tmp_path / "journal.db") as journal:
+        first = said(30, "site", "clock.corrected", since=10.0, seconds=5.0, reason="x")
+        second = said(60, "site", "clock.corrected", since=40.0, seconds=5.0, reason="x")
+        snapshot = encoder.snapshot(said(50, "site", "snapshot"), {"clock": {"corrections": []}})
+        journal.append([encoder.event(first), snapshot, encoder.event(second)])
+        assert [c[2] for c in corrections_in(journal.path).save()] == [30.0, 60.0]
+        assert [c[2] for c in newest_corrections(journal.path).save()] == [60.0]
