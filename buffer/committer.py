@@ -102,6 +102,7 @@ class Committer:
         self._tidy_due = 0.0
         self._urgent = False
         """Whether something came that does not wait for the next attempt on a full disk."""
+        self._later: list[Call] = []
         self._sent: list[Record] = []
         """What was sent and the journal was not told of yet."""
         self._unsaved: list[Record] = []
@@ -123,6 +124,7 @@ class Committer:
             self._take()
             self._commit_what_is_due()
             self._tidy()
+            self._serve_later()
         if self._journal is None:
             self._open()
             self._commit_what_is_due()
@@ -181,14 +183,25 @@ class Committer:
         if self._journal is None:
             call.failed(JournalError(self._error or "the journal is not open"))
             return
+        if call.after_marks and self._journal.recovery.waits_for_unsent():
+            self._later.append(call)
+            return
         try:
             if call.after_marks:
                 self._mark(self._journal)
             answer = call.do(self._journal)
         except BaseException as error:  # noqa: BLE001  it is the caller's, whatever it is
             call.failed(error)
+            if isinstance(error, JournalBroken):
+                self._lost_hold(self._journal, error)
         else:
             call.done(answer)
+
+    def _serve_later(self) -> None:
+        """Serve those that waited for what is taken over from a broken file."""
+        waiting, self._later = self._later, []
+        for call in waiting:
+            self._serve(call)
 
     def _idle_for(self) -> float | None:
         """Seconds until something is to do, or None."""

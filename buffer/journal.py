@@ -11,6 +11,7 @@ A Journal is used from the thread that opened it.
 import secrets
 import sqlite3
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -127,6 +128,7 @@ class Journal(Reading):
         with suppress(JournalError):
             while journal.salvage() and recovery.waits_for_state():
                 pass
+        journal._own = []  # whoever opens it reads what is new
         return journal
 
     @classmethod
@@ -182,6 +184,7 @@ class Journal(Reading):
             JournalFull: the disk or the size given is full. Nothing of `drafts` was kept.
             JournalError: the disk fails. Nothing was kept.
         """
+        self._recovery.check_place()
         self._forget(sent)
         marks = save_marks and self._marks.changed
         if level is None:
@@ -405,13 +408,18 @@ class Journal(Reading):
                     self._checkpoints.save_head(self._head, self._link)
 
     def tidy(self) -> tuple[float, list[Record]]:
-        """Do one short step of what is to do when nothing waits: purge, give space back.
+        """Do one short step of what is to do when nothing waits: take over, purge, give space back.
 
         Returns in how many seconds the next is wanted, and the records of gaps it left.
 
         Raises:
             JournalError: the disk refuses.
         """
+        begun = time.monotonic()
+        self._recovery.check_place()
+        if self.salvage():
+            own, self._own = self._own, []
+            return time.monotonic() - begun, own
         if self._housework is None:
             return HOUR, []
         with storage.translated("tidy up"):

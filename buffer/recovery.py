@@ -24,7 +24,6 @@ STATE_WITHIN = 5.0
 UNSENT_WITHIN = 5.0
 """Seconds after the opening in which the uplink waits for what it has to send first."""
 _LOOK_EVERY = 1.0
-"""Seconds between looks whether the file is still where it was."""
 _ASIDE_SHARE = 4
 """What is set aside may take the size given, divided by this."""
 _PAGES = 64

@@ -17,6 +17,7 @@ APPLICATION = 0x53574A31
 ASIDES_KEPT = 3
 """How many broken files stay beside the journal."""
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_UNREADABLE = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ}
 _TABLE = re.compile(r"^CREATE TABLE .*?^\);$", re.MULTILINE | re.DOTALL)
 _LOOKS = 6
 """How often a file is looked at before it counts as damaged: SQLite calls it so as well when the
@@ -48,7 +49,8 @@ def translated(doing: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        whole = getattr(error, "sqlite_errorcode", 0)
+        code = sqlite3.SQLITE_CORRUPT if whole in _UNREADABLE else whole & 0xFF
         full = JournalFull if code == sqlite3.SQLITE_FULL else JournalError
         kind = JournalBroken if code in _BROKEN else full
         raise kind(f"cannot {doing}: {error}") from error
