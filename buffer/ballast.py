@@ -4,7 +4,6 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-
 _OPENING = 256 << 10
 """Bytes that opening a journal may need."""
 

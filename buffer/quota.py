@@ -25,6 +25,8 @@ RESERVES = (0.10, 0.05, 0.20, 0.10, 0.0)
 HASHES_SHARE = 0.1
 """The share of the size that hashes of evicted bodies may take; the oldest are folded then."""
 _BATCH = 256
+_TIGHT_BATCH = 32
+"""Records evicted together while others fill the disk, and the log has not all its room."""
 _FOLDS = 8
 """Batches of hashes that one transaction folds at most."""
 _MOST_GAPS = 64
@@ -116,9 +118,10 @@ class Quota:
         """
         losses, self._free = Losses(), 0
         size = sum(len(draft.body) + WEIGHT for draft in drafts)
-        wanted, written = self.pages(drafts) + self._step, 0
+        room, written = self.room, 0
+        wanted = self.pages(drafts) + (0 if room.tight else self._step)
         self.fold()
-        while written < self.room.turn // 2 and (not written or self.room.free() < wanted):
+        while written < room.turn // 2 and (not written or room.free() < wanted):
             victims = self._evict(level, size, head, losses)
             if not victims:
                 if written:
@@ -127,11 +130,11 @@ class Quota:
                     f"the {self._size} bytes for records are full, and nothing that matters less"
                     " is left to go"
                 )
-            written += pages_touched(victims, self.room.page)
+            written += pages_touched(victims, room.page)
         return losses.gaps("quota")
 
     def relieve(self) -> bool:
-        """Give up the ballast where others have filled the disk; returns whether there was one."""
+        """Make room where others have filled the disk; returns whether there is more now."""
         self._free = 0
         return self.room.relieve()
 
@@ -204,7 +207,7 @@ class Quota:
         found = self.removal.find(
             f"sequence BETWEEN ? AND ? AND priority = ? AND sequence <> ?{own}",
             (first, last, prey.priority, snapshot),
-            _BATCH,
+            _TIGHT_BATCH if self.room.tight else _BATCH,
         )
         victims: list[Victim] = []
         spare = prey.spare

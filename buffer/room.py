@@ -27,6 +27,8 @@ _FRAME = 24
 _INDEX_PAGES, _INDEX_BYTES = 4062, 32 << 10
 """The log's index, the file `-shm`, grows by so many bytes for each so many pages of the log."""
 _BLOCK = 4096
+_TIGHT_SLACK = 8
+"""Pages of the slack that are kept free while others fill the disk."""
 _SHARES = (1.0, 0.95, 0.9, 0.7, 0.5)
 """How much of the room that a held log may grow into is for each priority and those above it."""
 _KEEP_SIZE = 1
@@ -45,7 +47,7 @@ class Room:
         log = max(32, min(LOG_BYTES, max_size // 16) // self.page)
         self.turn = max(64, min(_TURN, max_size // 32) // self.page)
         """Pages that one transaction may write."""
-        self.ballast = Ballast(path, min(log * self.page, max_size // 32))
+        self.ballast = Ballast(path, (log + 16) * self.page)
         self._log = self._log_bytes(log + 2 * self.turn)
         self._beside = 4 * _BLOCK + self.ballast.size + max_size // 256
         """The note of the highest sequence, the ballast, and what the file system adds."""
@@ -53,6 +55,8 @@ class Room:
         """The most pages that the file may have."""
         self.slack = 32 + self.pages // 256
         """Pages of them that records leave to hashes, marks and the like: who evicts writes too."""
+        self.tight = False
+        """Whether the disk has less than the file may grow by."""
         self._used = 0
         """Bytes that the log holds at most, since it was begun anew."""
         db.execute("PRAGMA secure_delete = OFF")  # the pages of what goes need not be written
@@ -88,11 +92,12 @@ class Room:
         return self.ballast.there
 
     def relieve(self) -> bool:
-        """Give up the ballast where others have filled the disk; returns whether there was one."""
-        if not self.ballast.give_up():
-            return False
-        self._begin_log_anew()
-        return True
+        """Give up the ballast where others have filled the disk, and begin the log anew.
+
+        Returns whether that made room.
+        """
+        used, gave = self._used, self.ballast.give_up()
+        return (self._begin_log_anew() and used > 0) or gave
 
     def over(self) -> int:
         """Return by how many pages the file is larger than it may be; 0 when it is not."""
@@ -105,8 +110,9 @@ class Room:
         """
         pages, unused = self._count("page_count"), self._count("freelist_count")
         growth = max(0, self.pages - pages)
-        if growth * self.page > (left := self._left_on_disk()):
-            growth = left // self.page
+        self.tight = growth * self.page > (left := self._left_on_disk())
+        if self.tight:
+            return left // self.page + unused - min(self.slack, _TIGHT_SLACK)
         return growth + unused - self.slack
 
     def unused(self) -> tuple[int, int]:
