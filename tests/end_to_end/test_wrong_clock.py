@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -19,7 +20,18 @@ from edge.encode import body_of
 from edge.true_time import corrections_in
 from tests.broker import Broker, Received
 from tests.daemon import LIMIT, Daemon
-from tests.shop import connected, events, ids, in_order, kept, published, said, shop, without_gaps
+from tests.shop import (
+    TOP,
+    connected,
+    events,
+    ids,
+    in_order,
+    kept,
+    published,
+    said,
+    shop,
+    without_gaps,
+)
 
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
@@ -171,5 +183,34 @@ def test_ten_years_forward_and_back_and_ten_years_back_and_forward(tmp_path: Pat
             assert shown == ["", "2036", "", "2016", ""]
             assert [e["clock"] for e in tills] == [*["trusted"] * 3, "untrusted", "trusted"]
             assert not said(daemon, "buffer.gap")
+
+    asyncio.run(main())
+
+
+def test_what_is_retained_is_published_again_once_the_clock_is_right(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with AsyncExitStack() as stack:
+            broker = stack.enter_context(Broker(tmp_path))
+            heard = await stack.enter_async_context(broker.listen())
+            clock = stack.enter_context(fake_clock(tmp_path))
+            clock.beside(600 - NOON.timestamp())
+            store, daemon = await stack.enter_async_context(shop(tmp_path, broker.url))
+            await connected(daemon)
+
+            def told(topic: str, year: str) -> list[dict[str, Any]]:
+                payloads = heard.payloads(f"{TOP}/{topic}")
+                return [json.loads(p) for p in payloads if f'"{year}-'.encode() in p]
+
+            await heard.until(lambda _: bool(told("state/door_front", "1970")))
+            await heard.until(lambda _: bool(told("status", "1970")))
+            clock.beside(0)
+            store.gateway.say("DEACTIVATED 1")
+            await heard.until(lambda _: bool(told("state/door_front", "2026")))
+            await heard.until(lambda _: bool(told("status", "2026")))
+            state, status = told("state/door_front", "2026")[-1], told("status", "2026")[-1]
+            assert state["contact"]["value"] == "closed"
+            for since in (state["contact"]["since"], status["started"]):
+                ago = datetime.fromisoformat(since) - NOON
+                assert timedelta() < ago < timedelta(seconds=60)
 
     asyncio.run(main())
