@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,8 +31,16 @@ class Mqtt:
     topic_root: str = "storewarden"
     drain_rate: float | None = None
     """Records a second of the backlog below life_safety; None: no cap. Written `200/s`."""
+    drain_jitter: Seconds = Seconds(0.0)
+    """Within it the backlog below life_safety begins, after a first window."""
     window: int = 20
     """Messages in flight, 1 to 50."""
+    keepalive: Seconds = Seconds(10.0)
+    """Silence after which the link is tried; whole seconds."""
+    expiry: Seconds | None = None
+    """How long the broker keeps operations and telemetry for who is away; None: for ever."""
+    renewed: Callable[[], str | None] | None = field(default=None, compare=False, repr=False)
+    """Reads the password's file again."""
     home_assistant: str | None = None
     """Home Assistant's discovery prefix; None: it is told nothing."""
     sparkplug: str | None = None

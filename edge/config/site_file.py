@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from drivers.settings import Secret
+from drivers.settings import Seconds, Secret
 from edge.config import hours
 from edge.config.model import Apply, Buffer, Http, Mqtt, Site
 from edge.config.site_apply import ApplyAsWritten, apply
@@ -86,8 +86,15 @@ class MqttAsWritten:
     """First segment of every topic."""
     drain_rate: str | None = None
     """`200/s`: caps the backlog below life_safety; default no cap."""
+    drain_jitter: Seconds | None = None
+    """After an outage the backlog begins within it, anew for each site and time; default `5s` with
+    a `drain_rate`, else `0s`; at most `1h`."""
     window: int = 20
     """Messages in flight, 1 to 50."""
+    keepalive: Seconds = Seconds(10.0)
+    """A silent link is tried so often; whole seconds, `5s` to `10m`."""
+    expiry: Seconds | None = None
+    """How long the broker keeps operations and telemetry for who is away; default for ever."""
     home_assistant: str | None = None
     """`homeassistant`: its discovery prefix; devices appear there by themselves. Default off."""
     sparkplug: str | None = None

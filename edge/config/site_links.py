@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -22,6 +23,8 @@ _GROUP = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ROOT = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _LARGEST_WINDOW = 50
+_JITTER = 5.0
+"""Seconds over which the stores of a region spread, where a drain rate spares their broker."""
 
 
 def mqtt(node: ys.Node, values: Mapping[str, Any], context: Context) -> Mqtt:
@@ -52,8 +55,36 @@ def mqtt(node: ys.Node, values: Mapping[str, Any], context: Context) -> Mqtt:
     if rate is not None and number is None:
         hint = "write records a second: 200/s"
         problems.error(convert.place(node, "drain_rate"), f"{rate!r} is not a rate", hint)
-    rest = {key: value for key, value in values.items() if key != "drain_rate"}
-    return Mqtt(**rest, drain_rate=float(number[1]) if number else None)
+    _times(node, values, context)
+    rest = dict(values)
+    rest["drain_rate"] = float(number[1]) if number else None
+    jitter = values.get("drain_jitter")
+    rest["drain_jitter"] = (_JITTER if number else 0.0) if jitter is None else jitter
+    return Mqtt(**rest, renewed=_again(node, context))
+
+
+def _times(node: ys.Node, values: Mapping[str, Any], context: Context) -> None:
+    for key, least, most, words in (
+        ("drain_jitter", 0.0, 3600.0, "at most 1h"),
+        ("keepalive", 5.0, 600.0, "5s to 10m"),
+        ("expiry", 1.0, 365 * 86400.0, "1s to 365d"),
+    ):
+        value = values.get(key)
+        if value is None:
+            continue
+        if not least <= value <= most:
+            context.problems.error(convert.place(node, key), f"{key!r} is {words}")
+        elif key != "drain_jitter" and value != int(value):
+            context.problems.error(convert.place(node, key), f"{key!r} is in whole seconds")
+
+
+def _again(node: ys.Node, context: Context) -> Callable[[], str | None] | None:
+    """Return what reads the password from its file again; None where there is none."""
+    written = node.items.get("password") if isinstance(node, ys.Mapping) else None
+    found = None if written is None else convert.resolve(written, context)
+    if not isinstance(found, ys.Scalar) or found.tag != "!secret":
+        return None
+    return partial(context.secret, found.text)
 
 
 def _url(node: ys.Node, values: Mapping[str, Any], context: Context) -> None:
