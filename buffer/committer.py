@@ -4,7 +4,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
@@ -188,7 +188,8 @@ class Committer:
             return
         try:
             if call.after_marks:
-                self._mark(self._journal)
+                with suppress(JournalFull):  # they are known all the same
+                    self._mark(self._journal)
             answer = call.do(self._journal)
         except BaseException as error:  # noqa: BLE001  it is the caller's, whatever it is
             call.failed(error)

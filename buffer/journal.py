@@ -43,6 +43,9 @@ from buffer.storage import JournalBroken, JournalError, JournalFull, JournalTooN
 _RESERVED = 100_000
 """Sequence numbers noted beside the file as possibly used, for when the file itself is lost."""
 
+_MARK_PAGES = 16
+"""Pages that marks alone are written to, about, at most."""
+
 
 class Journal(Reading):
     """One open file. `with Journal.open(path) as journal:` closes it."""
@@ -447,7 +450,7 @@ class Journal(Reading):
         with storage.translated("mark what was sent"):
             self._db.execute("PRAGMA synchronous = NORMAL")
             try:
-                with self._transaction("mark what was sent"):
+                with self._transaction("mark what was sent", pages=_MARK_PAGES):
                     saved = self._marks.save(self._head, counters=counters)
                     if counters:
                         self._checkpoints.save_head(self._head, self._link)
