@@ -1,202 +1,178 @@
 """The journal beside bare SQLite: events a second, the latency of one commit, bytes written.
 
-Run: ./dev bench journal [FOLDER]; the folder decides which disk is measured.
-The uplink's part needs mosquitto and is left out without it.
+Run: ./dev bench journal [FOLDER]; the folder decides which disk is measured. It takes two minutes.
+
+Two floors are measured in turn with ours, in the same blocks of commits: `bare` keeps what anyone
+would write first (id, priority, topic as text, body), `same` keeps the very rows that ours keeps,
+links included, made before. Both have SQLite's own page size, WAL and synchronous=FULL. What goes
+through writer and uplink is in bench/journal_road.py; it needs mosquitto and strace.
 """
 
-import asyncio
-import json
-import secrets
+from __future__ import annotations
+
 import sqlite3
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import closing
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench import journal_road
+from bench.journal_events import SIZE, drafts, written
 from buffer.journal import Journal
-from buffer.message import Message
-from buffer.mqtt import Endpoint, connector
-from buffer.record import SECURITY, TELEMETRY, Draft, Kind, Record
-from buffer.uplink import Uplink
-from buffer.writer import Writer
-from tests.broker import Broker, mosquitto
+from buffer.record import Draft
+from drivers.priorities import Priority
 
-TOPIC = "storewarden/store_0421/event/eas_front/eas.visitors"
-EVENTS = 20_000
-TOGETHER = 100
-LONE = 1_000
 ROUNDS = 3
+GROUPS = ((100, 20_000), (10, 5_000), (1, 1_000))
+"""Records a commit, and records in a round."""
+BLOCK = 10
+"""Commits of one of them before it is the next one's turn."""
+
+Keep = Callable[[list[Draft]], object]
 
 
-def body(number: int) -> bytes:
-    """Return about 250 bytes, such as an event is stored in."""
-    return json.dumps(
-        {
-            "device": "eas_front",
-            "signal": "eas.visitors",
-            "at": "2026-11-20T12:00:00.000000Z",
-            "tick": number / 1000,
-            "boot": "5f0c7a3e-1f6b-4a58-9f0e-0c6f0d8f7a11",
-            "clock": "trusted",
-            "data": {"aisle": 1, "in": number, "out": number - 3, "interval": "60s"},
-        }
-    ).encode()
+@dataclass
+class Cost:
+    """What commits of one kind have cost so far."""
+
+    took: list[float] = field(default_factory=list)
+    """Seconds of each commit."""
+    bytes: int = 0
 
 
-def drafts(first: int, count: int, priority: int = TELEMETRY) -> list[Draft]:
-    """Return `count` events."""
-    return [
-        Draft(
-            id=secrets.token_hex(16),
-            kind=Kind.EVENT,
-            priority=priority,
-            topic=TOPIC,
-            body=body(number),
+@contextmanager
+def bare(path: Path) -> Iterator[Keep]:
+    """Keep the events' own facts, without chain, lanes or marks."""
+    with closing(_database(path)) as db:
+        db.execute("CREATE TABLE r (s INTEGER PRIMARY KEY, id TEXT, p INT, topic TEXT, body BLOB)")
+
+        def keep(batch: list[Draft]) -> None:
+            db.execute("BEGIN IMMEDIATE")
+            db.executemany(
+                "INSERT INTO r (id, p, topic, body) VALUES (?, ?, ?, ?)",
+                [(d.id, d.priority, d.topic, d.body) for d in batch],
+            )
+            db.execute("COMMIT")
+
+        yield keep
+
+
+@contextmanager
+def same(path: Path) -> Iterator[Keep]:
+    """Keep rows with the same columns as ours, of the same sizes."""
+    with closing(_database(path)) as db:
+        db.execute(
+            "CREATE TABLE r (sequence INTEGER PRIMARY KEY, priority INT, kind INT, topic INT,"
+            " previous INT, id BLOB, link BLOB, body BLOB)"
         )
-        for number in range(first, first + count)
-    ]
+        link = bytes(32)
+        head = 0
+
+        def keep(batch: list[Draft]) -> None:
+            nonlocal head
+            db.execute("BEGIN IMMEDIATE")
+            db.executemany(
+                "INSERT INTO r VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (n, d.priority, 0, 1, n - 1, bytes.fromhex(d.id), link, d.body)
+                    for n, d in enumerate(batch, head + 1)
+                ],
+            )
+            db.execute("COMMIT")
+            head += len(batch)
+
+        yield keep
 
 
-def written() -> int:
-    """Return the bytes this process has sent towards a disk."""
-    lines = Path("/proc/self/io").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("write_bytes")).split()[1])
+@contextmanager
+def ours(path: Path) -> Iterator[Keep]:
+    """Keep them in a journal as the daemon opens it."""
+    with Journal.open(path, max_size=SIZE) as journal:
+        yield journal.append
 
 
-def bare(path: Path) -> sqlite3.Connection:
-    """Return a database that keeps the same facts without chain, lanes or marks."""
+def _database(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
-    db.execute("CREATE TABLE r (s INTEGER PRIMARY KEY, id TEXT, p INTEGER, topic TEXT, body BLOB)")
     return db
 
 
-def bare_keep(db: sqlite3.Connection, batch: list[Draft]) -> None:
-    """Commit `batch`."""
-    db.execute("BEGIN IMMEDIATE")
-    db.executemany(
-        "INSERT INTO r (id, p, topic, body) VALUES (?, ?, ?, ?)",
-        [(d.id, d.priority, d.topic, d.body) for d in batch],
+KINDS = {"ours": ours, "bare": bare, "same": same}
+
+
+def in_turn(folder: Path, together: int, count: int) -> dict[str, Cost]:
+    """Commit `count` records of each kind, `together` a commit; the log is brought in at last."""
+    costs = {name: Cost() for name in KINDS}
+    priority = Priority.telemetry if together > 1 else Priority.security
+    opened = {name: kind(folder / name) for name, kind in KINDS.items()}
+    keeps = {name: one.__enter__() for name, one in opened.items()}
+    for first in range(0, count, together * BLOCK):
+        for name, keep in keeps.items():
+            batches = [
+                drafts(number, together, priority)
+                for number in range(first, first + together * BLOCK, together)
+            ]
+            before = written()
+            for batch in batches:
+                begun = time.perf_counter()
+                keep(batch)
+                costs[name].took.append(time.perf_counter() - begun)
+            costs[name].bytes += written() - before
+    for name, one in opened.items():
+        # What still lies in the log is brought into the file now.
+        before = written()
+        one.__exit__(None, None, None)
+        costs[name].bytes += written() - before
+    return costs
+
+
+def ratios(found: Sequence[dict[str, float]]) -> str:
+    """Return the medians, and those of ours against each floor."""
+    middle = {name: statistics.median(one[name] for one in found) for name in KINDS}
+    against = {
+        name: statistics.median(one["ours"] / one[name] for one in found)
+        for name in KINDS
+        if name != "ours"
+    }
+    return (
+        f"{middle['ours']:,.2f}; bare {middle['bare']:,.2f}, ratio {against['bare']:.2f};"
+        f" same {middle['same']:,.2f}, ratio {against['same']:.2f}"
     )
-    db.execute("COMMIT")
 
 
-def group(keep: Callable[[list[Draft]], object]) -> tuple[float, float]:
-    """Return events a second and bytes written per event, `TOGETHER` a commit."""
-    batches = [drafts(first, TOGETHER) for first in range(0, EVENTS, TOGETHER)]
-    before, begun = written(), time.perf_counter()
-    for batch in batches:
-        keep(batch)
-    return EVENTS / (time.perf_counter() - begun), (written() - before) / EVENTS
-
-
-def lone(keep: Callable[[list[Draft]], object]) -> list[float]:
-    """Return the milliseconds of commits of one record each."""
-    took = []
-    for draft in drafts(0, LONE, SECURITY):
-        begun = time.perf_counter()
-        keep([draft])
-        took.append((time.perf_counter() - begun) * 1000)
-    return took
-
-
-async def through_the_writer(path: Path) -> float:
-    """Return events a second from `keep` to the disk, all at once."""
-    async with Writer.open(path) as writer:
-        await writer.changed(0)
-        waiting = drafts(0, EVENTS)
-        begun = time.perf_counter()
-        for draft in waiting:
-            writer.keep(draft)
-        await writer.flush()
-        return EVENTS / (time.perf_counter() - begun)
-
-
-def render(record: Record, _replayed: bool) -> Message:
-    """Return the stored bytes as the message."""
-    return Message(topic=record.topic or "", payload=record.body)
-
-
-async def bare_publisher(broker: Broker) -> float:
-    """Return messages a second of the same client with the same window and nothing else."""
-    left = EVENTS
-    async with connector(Endpoint(url=broker.url, client_id="bare"))() as link:
-        flying: set[asyncio.Future[None]] = set()
-        begun = time.perf_counter()
-        while left or flying:
-            while left and len(flying) < 20:
-                flying.add(link.publish(Message(topic=TOPIC, payload=body(left))))
-                left -= 1
-            _, flying = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
-        return EVENTS / (time.perf_counter() - begun)
-
-
-async def outage(path: Path, broker: Broker) -> tuple[float, float]:
-    """Return bytes written per event through an outage at 1,000/s and its drain, and the drain."""
-    before = written()
-    async with Writer.open(path) as writer:
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
-        for first in range(0, EVENTS, 10):
-            for draft in drafts(first, 10):
-                writer.keep(draft)
-            await asyncio.sleep(begun + (first + 10) / 1000 - loop.time())
-        await writer.flush()
-        uplink = Uplink(writer, connector(Endpoint(url=broker.url, client_id="ours")), render)
-        begun = loop.time()
-        running = asyncio.create_task(uplink.run())
-        while uplink.stats.published < EVENTS:
-            await asyncio.sleep(0.01)
-        took = loop.time() - begun
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        await writer.begin_lanes()
-        return (written() - before) / EVENTS, EVENTS / took
+def figures(cost: Cost, together: int) -> dict[str, float]:
+    """Return what is printed of `cost`, by what it is called."""
+    count = len(cost.took) * together
+    return {
+        "events/s": count / sum(cost.took),
+        "ms a commit, p50": statistics.median(cost.took) * 1000,
+        "ms a commit, p99": statistics.quantiles(cost.took, n=100)[98] * 1000,
+        "bytes written an event, log and file": cost.bytes / count,
+    }
 
 
 def main() -> None:
-    """Print one line a figure: ours, bare, and their ratio."""
+    """Print a line for each figure: ours, the floors, and the ratios."""
     where = sys.argv[1] if len(sys.argv) > 1 else None
-    rates: list[tuple[float, float]] = []
-    sizes: list[tuple[float, float]] = []
-    latencies: list[tuple[float, float]] = []
+    print(f"a body has {len(drafts(0, 1)[0].body)} bytes")
     with tempfile.TemporaryDirectory(dir=where) as name:
-        folder = Path(name)
-        for turn in range(ROUNDS):
-            with (
-                Journal.open(folder / f"ours-{turn}.db") as ours,
-                closing(bare(folder / f"bare-{turn}.db")) as db,
-            ):
-                floor_keep = partial(bare_keep, db)
-                rate, size = group(ours.append)
-                bare_rate, bare_size = group(floor_keep)
-                rates.append((rate, bare_rate))
-                sizes.append((size, bare_size))
-                mine, bare_lone = lone(ours.append), lone(floor_keep)
-                latencies.append((statistics.median(mine), statistics.median(bare_lone)))
-        for what, unit, pairs in (
-            ("group commit, 100 records", "events/s", rates),
-            ("bytes written, 100 records a commit", "B/event", sizes),
-            ("commit of one record, p50", "ms", latencies),
-        ):
-            ours_is = statistics.median(a for a, _ in pairs)
-            bare_is = statistics.median(b for _, b in pairs)
-            ratio = statistics.median(a / b for a, b in pairs)
-            print(f"{what}: {ours_is:.2f} {unit}, bare {bare_is:.2f}, ratio {ratio:.2f}")
-        kept = asyncio.run(through_the_writer(folder / "writer.db"))
-        print(f"keep to disk, through the writer: {kept:.0f} events/s")
-        if mosquitto() is None:
-            return
-        with Broker(folder, options=["max_queued_messages 1"]) as broker:
-            floor = asyncio.run(bare_publisher(broker))
-            size, drain = asyncio.run(outage(folder / "outage.db", broker))
-        print(f"outage of {EVENTS} at 1,000/s and its drain: {size:.0f} B/event")
-        print(f"drain: {drain:.0f} events/s, bare publisher {floor:.0f}, ratio {drain / floor:.2f}")
+        for together, count in GROUPS:
+            rounds: list[dict[str, dict[str, float]]] = []
+            for turn in range(ROUNDS):
+                folder = Path(name) / f"{together}-{turn}"
+                folder.mkdir()
+                costs = in_turn(folder, together, count)
+                rounds.append({kind: figures(cost, together) for kind, cost in costs.items()})
+            print(f"{together} a commit")
+            for what in rounds[0]["ours"]:
+                found = [{kind: one[kind][what] for kind in KINDS} for one in rounds]
+                print(f"  {what}: {ratios(found)}")
+        journal_road.main(Path(name))
 
 
 if __name__ == "__main__":
