@@ -83,15 +83,16 @@ class Check:
         *,
         start: bytes | None = None,
         keys: Collection[str] | None = None,
+        signers: Collection[str] = (),
     ) -> None:
         """`chains` are the ids of journals, each by the first sequence of its chain.
 
         `start` is the link before `first`, where no chain begins there. `keys` are the public keys
-        that are trusted; None trusts every key that has signed heads.
+        that are trusted; None trusts every key that has signed heads, and `signers`.
         """
         self._chains = chains
         self._keys = keys
-        self._signers: set[str] = set()
+        self._signers: set[str] = set(signers)
         self._claims: dict[int, list[tuple[Anchor, bool]]] = {}
         self._recent: deque[bytes | None] = deque([start], maxlen=_RECENT)
         self._expected = first

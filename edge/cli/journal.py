@@ -1,16 +1,15 @@
-"""`storewarden journal stat|tail|export|verify`: the journal, also of a stopped box."""
+"""`storewarden journal stat|tail|export|verify|key`: the journal, also of a stopped box."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
-from contextlib import ExitStack
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge.cli import words
-from edge.cli.exits import DONE, NO, Failed
+from edge.cli import journal_export, journal_verify, words
+from edge.cli.exits import DONE, NO, Failed, WrongUsage
 
 if TYPE_CHECKING:
     from buffer.journal import Journal
@@ -21,20 +20,35 @@ def add(commands: Any) -> None:
     journal = words.command(
         commands, "journal", "look into the journal", _none, "storewarden journal verify"
     )
-    parts = journal.add_subparsers(dest="part", metavar="stat|tail|export|verify", required=True)
-    for name, text, act in (
-        ("stat", "how many records there are and how many are unsent", act_stat),
-        ("tail", "the last records", act_tail),
-        ("export", "every record as a line of JSON, oldest first", act_export),
-        ("verify", "check the hash chain over the whole file", act_verify),
+    parts = journal.add_subparsers(
+        dest="part", metavar="stat|tail|export|verify|key", required=True
+    )
+    for name, text, act, example in (
+        ("stat", "how many records there are and how many are unsent", act_stat, ""),
+        ("tail", "the last records", act_tail, ""),
+        (
+            "export",
+            "records as lines of JSON that prove themselves, oldest first",
+            act_export,
+            " --from 2026-11-20 --output evidence.jsonl --csv evidence.csv",
+        ),
+        (
+            "verify",
+            "check a journal or an export; name the first record that was touched",
+            act_verify,
+            " evidence.jsonl --anchor anchor.json",
+        ),
+        ("key", "the public key that signs the journal", act_key, ""),
     ):
-        made = words.command(parts, name, text, act, f"storewarden journal {name}")
+        made = words.command(parts, name, text, act, f"storewarden journal {name}{example}")
         words.config_option(made)
         made.add_argument("--file", type=Path, help="a journal file, in place of the site's own")
         if name == "tail":
             made.add_argument("--count", type=words.count, default=20, metavar="N")
         if name == "export":
-            made.add_argument("--output", type=Path, metavar="FILE", help="in place of stdout")
+            journal_export.options(made)
+        if name == "verify":
+            journal_verify.options(made)
         words.json_option(made)
 
 
@@ -46,16 +60,22 @@ def _open(chosen: argparse.Namespace) -> Journal:
     from buffer.journal import Journal
     from buffer.storage import JournalError
 
-    path = chosen.file or _own(chosen.config)
-    if not path.exists():
-        raise Failed(f"there is no journal {path}")
     try:
-        return Journal.open(path, read_only=True)
+        return Journal.open(_path(chosen), read_only=True)
     except JournalError as error:
         raise Failed(str(error)) from None
 
 
-def _own(folder: Path) -> Path:
+def _path(chosen: argparse.Namespace) -> Path:
+    """Return the file that is meant: one that was named, else the site's own."""
+    path: Path = getattr(chosen, "path", None) or chosen.file or _own(chosen.config)[0]
+    if not path.exists():
+        raise Failed(f"there is no journal {path}")
+    return path
+
+
+def _own(folder: Path) -> tuple[Path, str, str]:
+    """Return the site's journal, its time zone and its name."""
     from edge.config.last_good import load_or_last_good
     from edge.places import expected_state, places
     from rules.problems import ConfigurationRefused
@@ -65,7 +85,8 @@ def _own(folder: Path) -> Path:
     except ConfigurationRefused as refused:
         words.show_problems(refused.problems)
         raise Failed(f"{folder}: refused; name the file with --file") from None
-    return places(folder, configuration).journal
+    site = configuration.site
+    return places(folder, configuration).journal, site.timezone, site.site
 
 
 def act_stat(chosen: argparse.Namespace) -> int:
@@ -73,6 +94,7 @@ def act_stat(chosen: argparse.Namespace) -> int:
 
     with _open(chosen) as journal:
         stat = journal.stat()
+        path = journal.path
     unsent = {p.name: count for p, count in zip(Priority, stat.unsent, strict=True)}
     shown = {
         "journal": stat.journal,
@@ -83,12 +105,13 @@ def act_stat(chosen: argparse.Namespace) -> int:
         "last": stat.last,
         "link": stat.link,
         "unsent": unsent,
+        "public_key": _public_key(path),
     }
     if chosen.json:
         words.print_json(shown)
     else:
         counts = ", ".join(f"{count} {name}" for name, count in unsent.items() if count)
-        rows = [(k, str(v)) for k, v in shown.items() if k != "unsent"]
+        rows = [(k, str(v)) for k, v in shown.items() if k != "unsent" and v is not None]
         print(words.table([*rows, ("unsent", counts or "none")]))
     return DONE
 
@@ -126,43 +149,56 @@ def _head(record: Record) -> dict[str, Any]:
 
 
 def act_export(chosen: argparse.Namespace) -> int:
-    from buffer.storage import JournalError
+    if chosen.file is not None:
+        return journal_export.export(chosen, _path(chosen), *_zone_and_site(chosen.config))
+    path, zone, site = _own(chosen.config)
+    if not path.exists():
+        raise Failed(f"there is no journal {path}")
+    return journal_export.export(chosen, path, zone, site)
 
-    with ExitStack() as stack:
-        journal = stack.enter_context(_open(chosen))
-        out = sys.stdout
-        if chosen.output is not None:
-            out = stack.enter_context(chosen.output.open("w", encoding="utf-8"))
-        try:
-            for record in journal.since(0):
-                try:
-                    body = record.body.decode()
-                    json.loads(body)
-                except ValueError:
-                    body = json.dumps({"unreadable": record.body.hex()})
-                head = json.dumps(_head(record))
-                out.write(f'{head[:-1]}, "body": {body}}}\n')
-        except JournalError as error:
-            raise Failed(str(error)) from None
-    return DONE
+
+def _zone_and_site(folder: Path) -> tuple[str, str | None]:
+    """Return the zone and the name of the site here, for a file that was brought from elsewhere."""
+    from edge.config.load import load
+    from rules.problems import ConfigurationRefused
+
+    try:
+        site = load(folder).site
+    except (ConfigurationRefused, OSError):
+        return "UTC", None
+    return site.timezone, None
 
 
 def act_verify(chosen: argparse.Namespace) -> int:
+    if chosen.path is not None and chosen.file is not None:
+        raise WrongUsage("name one file, not two")
+    return journal_verify.verify(chosen, _path(chosen))
+
+
+def act_key(chosen: argparse.Namespace) -> int:
+    path = chosen.file or _own(chosen.config)[0]
+    public = _public_key(path)
+    if chosen.json:
+        words.print_json({"public_key": public})
+    elif public is not None:
+        print(public)
+    if public is None:
+        words.show(f"storewarden: nothing was signed yet in {path.parent}")
+    return words.answer(good=public is not None)
+
+
+def _public_key(path: Path) -> str | None:
+    """Return the key beside a journal, or, where it can't be read, that of its newest head."""
+    from buffer import storage
+    from buffer.device_key import public_of
     from buffer.storage import JournalError
 
-    with _open(chosen) as journal:
-        try:
-            broken = journal.verify()
-        except JournalError as error:
-            raise Failed(str(error)) from None
-        stat = journal.stat()
-    if chosen.json:
-        found = None
-        if broken is not None:
-            found = {"sequence": broken.sequence, "reason": broken.reason}
-        words.print_json({"good": broken is None, "break": found, "link": stat.link})
-        return words.answer(good=broken is None)
-    if broken is not None:
-        raise Failed(f"record {broken.sequence}: {broken.reason}")
-    print(f"{words.counted(stat.records, 'record')} verified, last {stat.last}, link {stat.link}")
-    return DONE
+    if (public := public_of(path.parent)) is not None or not path.exists():
+        return public
+    newest = "SELECT key FROM checkpoints ORDER BY sequence DESC LIMIT 1"
+    try:
+        with closing(storage.connect(path, read_only=True)) as db, storage.translated("read"):
+            found = db.execute(newest).fetchone()
+    except JournalError:
+        return None
+    return None if found is None else bytes(found[0]).hex()
