@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from buffer import chain
+from buffer.chain import body_hash
+from buffer.chain import link as link_after
 from buffer.record import Draft, Record
 
 
@@ -17,21 +18,21 @@ def chained(
     before = list(published)
     for draft in drafts:
         sequence += 1
-        priority = draft.priority
-        link = chain.link(link, sequence, priority, chain.body_hash(draft.body))
+        priority, topic, body = draft.priority, draft.topic, draft.body
+        link = link_after(link, sequence, priority, body_hash(body))
         records.append(
             Record(
                 sequence=sequence,
                 id=draft.id,
                 kind=draft.kind,
                 priority=priority,
-                topic=draft.topic,
-                body=draft.body,
+                topic=topic,
+                body=body,
                 link=link,
                 previous=before[priority],
             )
         )
-        if draft.topic is not None:
+        if topic is not None:
             before[priority] = sequence
     return records
 

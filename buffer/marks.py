@@ -86,11 +86,13 @@ class Marks:
     def note(self, records: Sequence[Record]) -> None:
         """Take in the records of a commit, in their order."""
         published: list[list[int]] = [[] for _ in PRIORITIES]
+        latest, weight = self.latest, self.weight
         for record in records:
-            self.latest[record.kind] = record.sequence
-            self.weight[record.priority] += len(record.body) + WEIGHT
+            priority = record.priority
+            latest[record.kind] = sequence = record.sequence
+            weight[priority] += len(record.body) + WEIGHT
             if record.topic is not None:
-                published[record.priority].append(record.sequence)
+                published[priority].append(sequence)
         for priority, sequences in enumerate(published):
             if sequences:
                 self.published[priority] = sequences[-1]
