@@ -1,7 +1,7 @@
 """When a commit is due."""
 
 from buffer.policy import CommitPolicy
-from buffer.record import OPERATIONS, PERSONAL_SAFETY, SECURITY, TELEMETRY
+from buffer.record import LIFE_SAFETY, OPERATIONS, PERSONAL_SAFETY, SECURITY, TELEMETRY
 
 
 def busy() -> CommitPolicy:
@@ -43,11 +43,39 @@ def test_below_fifty_a_second_it_does_not() -> None:
 
 
 def test_what_matters_takes_along_all_that_waits() -> None:
-    for priority in (PERSONAL_SAFETY, SECURITY):
+    for priority in (LIFE_SAFETY, PERSONAL_SAFETY, SECURITY):
         policy = busy()
         policy.arrived(0.5, TELEMETRY)
         policy.arrived(0.52, priority)
         assert policy.due == 0.52
+
+
+def test_what_matters_is_due_at_once_however_busy_it_is() -> None:
+    for priority in (LIFE_SAFETY, PERSONAL_SAFETY, SECURITY):
+        policy = busy()
+        policy.arrived(0.5, priority)
+        assert policy.due == 0.5
+
+
+def test_what_comes_later_does_not_put_off_what_is_due() -> None:
+    policy = busy()
+    policy.arrived(0.5, SECURITY)
+    policy.arrived(0.51, TELEMETRY)
+    assert policy.due == 0.5
+    policy = busy()
+    policy.arrived(0.5, TELEMETRY)
+    policy.arrived(0.59, TELEMETRY)
+    assert policy.due == 0.6
+
+
+def test_fifty_within_a_second_is_busy_and_fifty_in_a_whole_second_is_not() -> None:
+    for last, due in ((0.99, 1.09), (1.0, 1.0)):
+        policy = CommitPolicy(max_wait=0.1)
+        for n in range(49):
+            policy.arrived(n / 100, OPERATIONS)
+        policy.committed()
+        policy.arrived(last, OPERATIONS)
+        assert policy.due == due
 
 
 def test_urgent_records_do_not_make_telemetry_wait() -> None:

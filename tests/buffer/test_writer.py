@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import sqlite3
+import threading
 import time
 from pathlib import Path
 
@@ -10,7 +11,16 @@ import pytest
 
 from buffer import committer
 from buffer.journal import Journal
-from buffer.record import LIFE_SAFETY, OPERATIONS, TELEMETRY, Draft, Kind, Record
+from buffer.record import (
+    LIFE_SAFETY,
+    OPERATIONS,
+    PERSONAL_SAFETY,
+    SECURITY,
+    TELEMETRY,
+    Draft,
+    Kind,
+    Record,
+)
 from buffer.storage import JournalError
 from buffer.writer import Writer
 
@@ -84,6 +94,43 @@ def test_an_urgent_record_takes_along_what_waits(tmp_path: Path) -> None:
         return commits
 
     assert sum(asyncio.run(main())) == 81
+
+
+def test_a_lone_record_of_telemetry_waits_for_nobody(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Writer.open(tmp_path / "journal.db", max_wait=3600) as writer:
+            for _ in range(3):
+                writer.keep(draft(TELEMETRY))
+                await asyncio.wait_for(writer.flush(), LIMIT)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("priority", [LIFE_SAFETY, PERSONAL_SAFETY, SECURITY])
+def test_what_matters_waits_for_one_commit_at_most_and_its_own_takes_all(
+    tmp_path: Path, priority: int
+) -> None:
+    under_way, go_on = threading.Event(), threading.Event()
+
+    async def main() -> list[int]:
+        commits: list[int] = []
+        async with Writer.open(
+            tmp_path / "journal.db",
+            max_wait=3600,
+            observe_commit=lambda _seconds, records: commits.append(records),
+        ) as writer:
+            await writer.changed(0)
+            await writer.call(lambda journal: hang_in_the_next_commit(journal, under_way, go_on))
+            writer.keep(draft())
+            await asyncio.to_thread(under_way.wait, LIMIT)
+            for d in numbered(500):
+                writer.keep(d)
+            writer.keep(draft(priority))
+            go_on.set()
+            await asyncio.wait_for(writer.flush(), LIMIT)
+        return commits
+
+    assert asyncio.run(main()) == [1, 501]
 
 
 def unsent_on_disk(path: Path) -> int:
@@ -331,6 +378,21 @@ def fail_after_the_next_commit(journal: Journal) -> None:
     def append(*arguments: object, **named: object) -> list[Record]:
         honest(*arguments, **named)  # type: ignore[arg-type]
         raise JournalError("the sync failed")
+
+    journal.append = append  # type: ignore[method-assign]
+
+
+def hang_in_the_next_commit(
+    journal: Journal, under_way: threading.Event, go_on: threading.Event
+) -> None:
+    honest = journal.append
+
+    def append(*arguments: object, **named: object) -> list[Record]:
+        journal.append = honest  # type: ignore[method-assign]
+        records = honest(*arguments, **named)  # type: ignore[arg-type]
+        under_way.set()
+        go_on.wait(LIMIT)
+        return records
 
     journal.append = append  # type: ignore[method-assign]
 
