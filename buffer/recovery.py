@@ -225,7 +225,7 @@ class Recovery:
         """Take note that all of the file was taken over: what is left of it is bounded."""
         salvage, self.salvage = self.salvage, None
         assert salvage is not None  # noqa: S101
-        salvage.close()
+        salvage.ended()
         self.count()
         log.warning("%s: %s", salvage.source, salvage.summary())
         with suppress(JournalError):

@@ -22,6 +22,7 @@ from buffer.runs import Run, remaining, settled
 from buffer.unsent import SPARSE, Span, Unsent
 from buffer.wreck import Entry, Wreck
 
+_BLOCK = 4096
 _PUNCH = 3
 """FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE."""
 
@@ -53,6 +54,7 @@ class Salvage:
         self._chunks = wreck.entries()
         self._chunk: tuple[list[Entry], list[int]] | None = None
         self._done: list[int] = []
+        self._over = bytearray(wreck.pages)
         self._front = [True] * len(PRIORITIES)
         """Whether the oldest published record taken over so far is unsent, by priority."""
         self._front_then = self._front
@@ -103,8 +105,7 @@ class Salvage:
         self.records += self._counts[0]
         self.unsent += self._counts[1]
         # The lowest of a stretch comes with the one below it, so its page is not done with yet.
-        if not self._keep and self._done:
-            _punch(self.source, sorted(self._done), self._wreck.page_size)
+        self._give_back()
         self._chunk, self._done = None, done
 
     def result(self) -> Salvaged:
@@ -140,13 +141,31 @@ class Salvage:
         self._name_chains(small.journals)
         self._marks.stale = True
 
+    def close(self) -> None:
+        """Close the file."""
+        self._wreck.close()
+
     def summary(self) -> str:
         """Say in words how far it has come."""
         return f"{self.records} records taken over, {self.unsent} of them unsent"
 
-    def close(self) -> None:
-        """Leave the rest for the next start."""
+    def ended(self) -> None:
+        """Take note that the last transaction was synced too."""
+        self._give_back()
         self._wreck.close()
+
+    def _give_back(self) -> None:
+        """Give the disk back what is safe in the new file: whole blocks of pages done with."""
+        if self._keep or not self._done:
+            return
+        size = self._wreck.page_size
+        for page in self._done:
+            self._over[page] = 1
+        blocks = {page * size // _BLOCK for page in self._done}
+        each = max(1, _BLOCK // size)
+        whole = [b for b in sorted(blocks) if all(self._over[b * each : (b + 1) * each])]
+        if size <= _BLOCK and whole:
+            _punch(self.source, whole)
 
     def _still_lost(self) -> list[Run]:
         rows = self._db.execute(
@@ -164,7 +183,9 @@ class Salvage:
 
     def _begun(self) -> int:
         """Return the first number that the file and those before it ever gave; 1: not known."""
-        return min((f for f, name in self._wreck.small.journals.items() if name), default=1)
+        journals = self._wreck.small.journals
+        lowest = min(journals, default=1)
+        return lowest if journals.get(lowest) else 1
 
     def _found_yet(self, other: Run) -> None:
         """Note that what `other` had may be found in its file yet."""
@@ -281,8 +302,8 @@ class Salvage:
             if name and first not in known:
                 self._db.execute("DELETE FROM journal WHERE first = ?", (first,))
                 self._db.execute("INSERT INTO journal VALUES (?, ?)", (name, first))
-        begun = min((first for first, name in journals.items() if name), default=None)
-        if begun is None or begun > min(known, default=begun):
+        begun = self._begun()
+        if begun > min(known, default=begun) or not journals.get(begun):
             return
         self._db.execute("DELETE FROM journal WHERE id = '' AND first < ?", (begun,))
         for first, last, file in self._db.execute(
@@ -344,20 +365,20 @@ def _evicted(entry: Entry) -> tuple[object, ...]:
     return entry.first, entry.columns[1], chain.body_hash(body)
 
 
-def _punch(path: Path, pages: list[int], size: int) -> None:
-    """Give `pages` of the file back to the disk, where the file system can do that."""
+def _punch(path: Path, blocks: list[int]) -> None:
+    """Give `blocks` of the file back to the disk, where the file system can do that."""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     except OSError:
         return
     try:
         fallocate: Callable[..., int] = ctypes.CDLL(None, use_errno=True).fallocate
-        start = at = pages[0]
-        for page in [*pages[1:], -1]:
-            if page != at + 1:
-                length = (at + 1 - start) * size
-                fallocate(fd, _PUNCH, ctypes.c_long(start * size), ctypes.c_long(length))
-                start = page
-            at = page
+        start = at = blocks[0]
+        for block in [*blocks[1:], -1]:
+            if block != at + 1:
+                length = (at + 1 - start) * _BLOCK
+                fallocate(fd, _PUNCH, ctypes.c_long(start * _BLOCK), ctypes.c_long(length))
+                start = block
+            at = block
     finally:
         os.close(fd)

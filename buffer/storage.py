@@ -187,7 +187,9 @@ def asides(path: Path) -> list[Path]:
         JournalError: the folder cannot be read.
     """
     with translated(f"look into {path.parent}"):
-        found = [p for p in path.parent.glob(f"{path.name}.aside-*") if p.suffix[7:].isdigit()]
+        # Of one that is missing only the log was left.
+        names = {p.name.removesuffix("-wal") for p in path.parent.glob(f"{path.name}.aside-*")}
+    found = [p for name in names if (p := path.with_name(name)).suffix[7:].isdigit()]
     return sorted(found, key=_number)
 
 

@@ -121,6 +121,11 @@ class Wreck:
                 yield entries, done
 
     @property
+    def pages(self) -> int:
+        """How many pages there are, those of the log included."""
+        return len(self._pages)
+
+    @property
     def page_size(self) -> int:
         """Bytes of a page."""
         return self._pages.size
