@@ -8,6 +8,9 @@ import socket
 import ssl
 from collections.abc import Callable
 
+from buffer.message import Unreachable
+from buffer.reasons import NOT_AUTHORIZED
+
 SPACING = 0.5
 """Seconds between attempts: a SYN that a hole has swallowed is not waited for."""
 SHORT = 1.0
@@ -169,3 +172,16 @@ async def _ready(
         await ready
     finally:
         remove(descriptor)
+
+
+def unsecured(where: str, error: ssl.SSLError) -> Unreachable:
+    """Say which side does not accept the other's certificate, if that is it."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        text = f"{where}: certificate verify failed: {error.verify_message}"
+        return Unreachable(text, code=NOT_AUTHORIZED)
+    if "ALERT" in (error.reason or ""):
+        words = str(error.reason).replace("_", " ").lower()
+        return Unreachable(
+            f"{where}: the broker refuses our certificate: {words}", code=NOT_AUTHORIZED
+        )
+    return Unreachable(f"{where}: {error}", hung_up=True)

@@ -75,16 +75,23 @@ class Received:
 class Broker:
     """`with Broker(tmp_path) as broker: broker.url; broker.kill(); broker.start()`.
 
-    Anonymous, TCP_NODELAY, nothing persistent. `acl` is the text of an ACL file, `options` are more
-    lines of mosquitto.conf. The port is chosen at the first start and kept from then on.
+    Anonymous unless told otherwise, TCP_NODELAY, nothing persistent. `acl` is the text of an ACL
+    file, `options` are more lines of mosquitto.conf. The port is chosen at the first start and kept
+    from then on.
     """
 
     def __init__(
-        self, folder: Path, *, acl: str | None = None, options: Sequence[str] = ()
+        self,
+        folder: Path,
+        *,
+        acl: str | None = None,
+        options: Sequence[str] = (),
+        anonymous: bool = True,
     ) -> None:
         self._folder = folder
         self._acl = acl
         self._options = tuple(options)
+        self._anonymous = anonymous
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self.port = 0
@@ -152,7 +159,7 @@ class Broker:
         config = self._folder / f"mosquitto-{port}.conf"
         lines = [
             f"listener {port} 127.0.0.1",
-            "allow_anonymous true",
+            f"allow_anonymous {str(self._anonymous).lower()}",
             "set_tcp_nodelay true",
             "persistence false",
             "max_queued_messages 0",

@@ -97,7 +97,7 @@ class Site:
 @asynccontextmanager
 async def site(path: Path, port: int, **options: object) -> AsyncIterator[Site]:
     async with Writer.open(path, max_wait=0.02) as writer:
-        made = Site(writer, port, **options)
+        made = Site(writer, port, **options)  # type: ignore[arg-type]
         running = asyncio.create_task(made.uplink.run())
         try:
             yield made
