@@ -65,9 +65,9 @@ class Recovery:
 
     def begin(self, journal: str, reason: str | None) -> tuple[int, Opening]:
         """Return the last number that may have been used, and what the new file says of that."""
-        old = storage.asides(self._path) + sorted(
-            self._path.parent.glob(f"{self._path.name}.schema-*")
-        )
+        with storage.translated(f"look into {self._path.parent}"):
+            newer = sorted(self._path.parent.glob(f"{self._path.name}.schema-*"))
+        old = storage.asides(self._path) + newer
         source = max(old, key=_set_aside_at, default=None)
         noted = storage.reserved(self._path)
         newest = None
@@ -120,7 +120,9 @@ class Recovery:
                     keep=newer,
                 )
                 return True
-            if not newer and not source.exists():
+            with storage.translated(f"look for {source}"):
+                gone = not newer and not source.exists()
+            if gone:
                 self._db.execute("UPDATE lost SET file = NULL WHERE file = ?", (name,))
         if self._wreck is not None:
             self._wreck.close()
@@ -292,9 +294,9 @@ def _place(path: Path) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
 
 
 def _wreck(source: Path, noted: int) -> Wreck | None:
-    if not source.is_file() and not Path(f"{source}-wal").is_file():
-        return None
     try:
+        if not source.is_file() and not Path(f"{source}-wal").is_file():
+            return None
         return Wreck(source, below=noted + 1 if noted else HIGHEST)
     except OSError as error:
         log.error("%s cannot be read: %s", source, error.strerror)  # noqa: TRY400

@@ -166,7 +166,7 @@ def obstacle(path: Path) -> str | None:
     with translated(f"look at {path}"):
         log = Path(f"{path}-wal")
         left = log.is_file() and log.stat().st_size > _LOG_HEADER
-        if not os.path.lexists(path):
+        if not _is_there(path):
             if left:
                 return f"{path} is missing; its log is still there"
             return f"{path} is missing" if reserved(path) else None
@@ -229,6 +229,15 @@ def _blocks(path: Path) -> int:
         return path.stat().st_blocks * 512
     except OSError:
         return 0
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether there is anything of that name; a disk that does not tell is no answer."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _opened_up(part: Path) -> bool:
