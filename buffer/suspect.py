@@ -76,17 +76,20 @@ def _unfit(links: Sequence[bytes], found: Entry, items: Iterator[Item]) -> Break
         for gone in range(1, _TAKEN_OUT + 1):
             if follower.link == _after(found.link, follower, gone):
                 return _renumbered(place, "removed", gone)
+    before = found.link
     while item is not None:
         later = next(items, None)
-        if isinstance(item, Entry):
+        # One that fits where it stands is not missed here, even if it would fit here too.
+        if isinstance(item, Entry) and not (before and item.link == _after(before, item)):
             here = chain.link(head, place, item.priority, item.body_hash)
             if item.link == here and _shifted(found, item, later):
                 return _renumbered(place, "added", item.sequence - place)
-            if here in (item.link, found.link):
+            alone = chain.link(head, place, found.priority, item.body_hash)
+            if found.link in (here, alone) or item.link == here:
                 return _break(
                     place, "reordered", f"what belongs here stands as record {item.sequence}"
                 )
-        item = later
+        before, item = item.link if isinstance(item, Entry) else None, later
     last = found.link
     if isinstance(follower, Entry) and last is not None and follower.link == _after(last, follower):
         return _break(place, "changed", "its body")
@@ -106,7 +109,8 @@ def _shifted(found: Entry, item: Entry, later: Item | None) -> bool:
 
 def _after(before: bytes, item: Entry, moved: int = 0) -> bytes:
     """Return the link of `item` after `before`, had it stood `moved` places further on."""
-    return chain.link(before, item.sequence + moved, item.priority, item.body_hash)
+    place = max(item.sequence + moved, 0)
+    return chain.link(before, place, item.priority, item.body_hash)
 
 
 def _renumbered(place: int, what: Literal["removed", "added"], many: int) -> Break:
