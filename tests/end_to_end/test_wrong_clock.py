@@ -71,6 +71,7 @@ def fake_clock(folder: Path) -> Iterator[FakeClock]:
         patch.setenv("FAKETIME_TIMESTAMP_FILE", str(file))
         patch.setenv("FAKETIME_NO_CACHE", "1")
         patch.setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+        patch.setenv("FAKETIME_FORCE_MONOTONIC_FIX", "0")  # else waits of threads spin
         clock = FakeClock(file)
         clock.beside(0)
         yield clock
