@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -161,12 +161,7 @@ def judge(ran: Ran, database: Path, *, waited: bool) -> Outcome:
         wrong.append(f"{stat.records} records and {stat.evicted} evicted to {stat.last}")
     if not stat.evicted and [r.sequence for r in records] != list(range(1, len(records) + 1)):
         wrong.append("the sequences have holes")
-    if not stat.evicted:
-        wrong += [
-            f"{i} claimed as {n} is {at.get(i)}"
-            for n, i in claims
-            if at.get(i) != (n or at.get(i, -1))
-        ]
+    wrong += [text for n, own in claims if (text := unkept(n, own, at, stat.last, stat.evicted))]
     twice = [i for i, n in Counter(record.id for record in records).items() if n > 1]
     twice += [i for i, n in Counter(i for _, i in claims).items() if n > 1]
     wrong += [f"{i} twice" for i in twice]
@@ -179,6 +174,16 @@ def judge(ran: Ran, database: Path, *, waited: bool) -> Outcome:
     return Outcome(
         claimed=len(claims), lost=absent if waited else 0, repeated=len(twice), wrong=tuple(wrong)
     )
+
+
+def unkept(claimed: int, own: str, at: Mapping[str, int], last: int, evicted: int) -> str | None:
+    """Return what is wrong with a claim; one without a sequence is 0."""
+    found = at.get(own)
+    if found is not None:
+        return f"{own} claimed as {claimed} is {found}" if claimed not in (0, found) else None
+    if evicted and 0 < claimed <= last:  # its body may have had to go since
+        return f"{claimed} claimed of two" if claimed in at.values() else None
+    return f"{own} claimed as {claimed} is not there"
 
 
 def count_of(body: bytes) -> int:

@@ -141,7 +141,7 @@ class Committer:
                 # A commit that failed may have reached the disk nevertheless.
                 missed = list(journal.since(self._head))
                 self._settled += self._held.drop_known(record.id for record in missed)
-        except JournalError as error:
+        except (JournalError, OSError) as error:
             self._failed(error)
             return
         if self._error is not None:
@@ -221,7 +221,7 @@ class Committer:
             wait, records = journal.tidy()
         except JournalFull:
             self._tidy_due = now + TIDY_RETRY
-        except JournalError as error:
+        except (JournalError, OSError) as error:
             self._lost_hold(journal, error)
         else:
             self._tidy_due = now + wait
@@ -252,12 +252,12 @@ class Committer:
         try:
             while (self._held or self._marks_are_due()) and self._commit(self._journal):
                 pass
-        except JournalError as error:
+        except (JournalError, OSError) as error:
             self._lost_hold(self._journal, error)
         else:
             self._policy.committed()
 
-    def _lost_hold(self, journal: Journal, error: JournalError) -> None:
+    def _lost_hold(self, journal: Journal, error: Exception) -> None:
         """Close a journal that failed; it is opened again soon."""
         damaged = isinstance(error, JournalBroken) and self._doubted_enough()
         self._distrust = str(error) if damaged else None
@@ -368,7 +368,7 @@ class Committer:
             for priority in sorted({p for p, _ in lost})
         ]
 
-    def _failed(self, error: JournalError) -> None:
+    def _failed(self, error: Exception) -> None:
         if self._error is None:
             log.error("%s; trying again, %d records wait in memory", error, len(self._held))
         self._error = str(error)
