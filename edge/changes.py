@@ -190,6 +190,7 @@ class Changes:
             except OSError as error:
                 log.error("%s: %s; the new rules run all the same", places.state, error.strerror)  # noqa: TRY400
         self._accept(None)
+        await self.parts.cloud.retry_refused()
         await self._install(found, "config.reloaded", {"config": found.hash})
 
     # --- apply -----------------------------------------------------------------------------------

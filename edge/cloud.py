@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from buffer.checkpoints import Anchor
@@ -21,6 +23,7 @@ from drivers.event import SITE
 from drivers.priorities import Priority
 from edge.clock import Clock
 from edge.config.model import Mqtt, Site
+from edge.credentials import Credentials
 from edge.encode import Encoder, message_of, utc
 from edge.speaker import Speaker
 from edge.true_time import Corrections
@@ -31,7 +34,10 @@ log = logging.getLogger(__name__)
 
 ANCHOR_EVERY = 60.0
 REFUSED_EVERY = 60.0
-"""Seconds in which refusals by the broker are said at most once."""
+"""Seconds in which refusals that may pass are said at most once, others `ASIDE_TOGETHER` times."""
+ASIDE_TOGETHER = 10
+RETRY_WITHIN = 2.0
+"""Seconds that a reload waits for a disk that may hang."""
 
 
 class Cloud:
@@ -54,6 +60,8 @@ class Cloud:
         self._corrections = corrections
         self._began = clock.tick()
         self._refused_at = float("-inf")
+        self._asides: deque[float] = deque(maxlen=ASIDE_TOGETHER)
+        self._credentials: Credentials | None = None
         self._stat: Stat | None = None
         self._anchor: Anchor | None = None
         self._connected = asyncio.Event()
@@ -66,25 +74,38 @@ class Cloud:
             url=mqtt.url,
             client_id=f"storewarden-{self._site.site}",
             username=mqtt.username,
-            password=mqtt.password.reveal() if mqtt.password else None,
+            password=_password(mqtt),
             ca=str(mqtt.ca) if mqtt.ca else None,
             cert=str(mqtt.cert) if mqtt.cert else None,
             key=str(mqtt.key) if mqtt.key else None,
             will=self._status("offline", reason="the link was lost"),
+            keepalive=int(mqtt.keepalive),
         )
-        return Uplink(
+        connect = connector(endpoint)
+        uplink = Uplink(
             self._writer,
-            connector(endpoint),
-            lambda record, replayed: message_of(
-                record, self._site.site, replayed=replayed, corrections=self._corrections
-            ),
+            connect,
+            self._render,
             birth=lambda: (self._status("online"),),
             farewell=lambda: (self._status("offline", reason="stopped"),),
             window=mqtt.window,
             drain_rate=mqtt.drain_rate,
+            drain_jitter=mqtt.drain_jitter,
+            site=self._site.site,
             on_refused=self._refused,
             on_link=self._linked,
         )
+        self._credentials = Credentials(mqtt, connect, uplink.renew, self._speaker, self._clock)
+        return uplink
+
+    def _render(self, record: Record, replayed: bool) -> Message:  # noqa: FBT001
+        message = message_of(
+            record, self._site.site, replayed=replayed, corrections=self._corrections
+        )
+        expiry = self._site.mqtt.expiry if self._site.mqtt else None
+        if expiry is None or record.priority < Priority.operations:
+            return message
+        return replace(message, expiry=int(expiry))
 
     def _status(self, state: str, **more: str) -> Message:
         tick, now = self._clock.read()
@@ -102,11 +123,23 @@ class Cloud:
         return Message(topic=self._encoder.status_topic, payload=payload, retain=True)
 
     def _refused(self, record: Record, reason: Refused) -> None:
-        now = self._clock.tick()
-        if now - self._refused_at >= REFUSED_EVERY:
-            self._refused_at = now
-            fields = {"topic": record.topic, "reason": reason.reason}
-            self._speaker.site("uplink.refused", Priority.operations, fields)
+        now, asides = self._clock.tick(), self._asides
+        if reason.final:
+            too_often = len(asides) == ASIDE_TOGETHER and now - asides[0] < REFUSED_EVERY
+            asides.append(asides.pop() if too_often else now)
+        else:
+            too_often = now - self._refused_at < REFUSED_EVERY
+            self._refused_at = self._refused_at if too_often else now
+        if too_often:
+            return
+        fields = {
+            "topic": record.topic,
+            "sequence": str(record.sequence),
+            "reason": reason.reason,
+            "code": reason.code,
+            "set_aside": reason.final,
+        }
+        self._speaker.site("uplink.refused", Priority.operations, fields)
 
     def _linked(self, reason: str | None) -> None:
         if reason is None:
@@ -138,6 +171,15 @@ class Cloud:
         if self._uplink is not None:
             self._uplink.announce()
 
+    async def retry_refused(self) -> None:
+        """Try again what the broker refused: somebody has asked for it."""
+        if self._uplink is None:
+            return
+        with suppress(JournalError, TimeoutError):
+            async with asyncio.timeout(RETRY_WITHIN):
+                if count := await self._uplink.retry_refused():
+                    log.info("%d records that the broker refused are tried again", count)
+
     async def run(self) -> None:
         """Forward until cancelled; anchor the chain each minute."""
         if self._uplink is None:
@@ -148,6 +190,8 @@ class Cloud:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._uplink.run(), name="uplink")
             group.create_task(self._anchors(self._uplink), name="anchor")
+            if self._credentials is not None:
+                group.create_task(self._credentials.run(), name="credentials")
 
     async def _anchors(self, uplink: Uplink | None) -> None:
         """Tell the head of the chain each minute and at each reconnect, here and upstream."""
@@ -183,7 +227,8 @@ class Cloud:
         """Return how the link is."""
         if self._uplink is None:
             nothing = {"connected": False, "error": None, "backlog": 0, "oldest_unsent": 0.0}
-            return {"configured": False, **nothing, "published": 0, "refused": 0}
+            counts = {"published": 0, "rejected": 0, "refused": 0, "set_aside": 0}
+            return {"configured": False, **nothing, **counts, "certificates": {}}
         stats = self._uplink.stats
         return {
             "configured": True,
@@ -192,8 +237,18 @@ class Cloud:
             "backlog": stats.live + stats.backlog,
             "oldest_unsent": round(stats.oldest_unsent, 3),
             "published": stats.published,
+            "rejected": stats.rejected,
             "refused": stats.refused,
+            "set_aside": stats.set_aside,
+            "certificates": {
+                which: utc(datetime.fromtimestamp(ends, UTC))
+                for which, ends in self.certificates().items()
+            },
         }
+
+    def certificates(self) -> Mapping[str, float]:
+        """Return when each certificate of the link ends, Unix time: `own`, `broker`, `ca`."""
+        return {} if self._credentials is None else self._credentials.ends
 
     def records(self) -> int:
         """Return how many records the journal held a minute ago at most."""
@@ -206,3 +261,11 @@ class Cloud:
 
 def _ago(seconds: float) -> timedelta:
     return timedelta(seconds=max(seconds, 0.0))
+
+
+def _password(mqtt: Mqtt) -> Callable[[], str | None] | None:
+    """Return what reads the password as it is now; while its file can't be read, as it was."""
+    loaded, renewed = mqtt.password, mqtt.renewed
+    if loaded is None:
+        return None
+    return lambda: (renewed() if renewed is not None else None) or loaded.reveal()

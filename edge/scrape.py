@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prometheus_client.core import Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 
 from drivers.event import SITE
 from drivers.priorities import Priority
@@ -29,6 +29,7 @@ def _read(parts: Parts) -> Iterator[Metric]:
         for p in Priority
         for reason in ("quota", "age")
     }
+    dropped["unknown", "damage"] = float(parts.metrics.evicted["unknown", "damage"])
     yield counter(
         "journal_dropped", "Unsent records that were lost.", dropped, "priority", "reason"
     )
@@ -39,5 +40,21 @@ def _read(parts: Parts) -> Iterator[Metric]:
     )
     published: dict[tuple[str, ...], float] = {(): float(uplink["published"])}
     yield counter("uplink_published", "Records the broker has acknowledged.", published)
+    rejected: dict[tuple[str, ...], float] = {(): float(uplink["rejected"])}
+    yield counter("uplink_rejected", "Answers of the broker that refused something.", rejected)
+    yield gauge(
+        "uplink_refused_records", "Refused records that are tried again.", uplink["refused"]
+    )
+    yield gauge(
+        "uplink_set_aside_records", "Records that the broker will never take.", uplink["set_aside"]
+    )
+    ends = GaugeMetricFamily(
+        "storewarden_certificate_expiry_timestamp_seconds",
+        "When a certificate of the uplink ends, Unix time.",
+        labels=["certificate"],
+    )
+    for which, when in parts.cloud.certificates().items():
+        ends.add_metric([which], when)
+    yield ends
     active = parts.decider.engine.states.value(SITE, "evacuation") == "yes"
     yield gauge("evacuation_active", "1 while the latch is set.", float(active))

@@ -123,12 +123,16 @@ class Broker:
         self._end(lambda process: process.terminate())
 
     @asynccontextmanager
-    async def listen(self, topic: str = "#") -> AsyncIterator[Received]:
+    async def listen(
+        self, topic: str = "#", *, username: str | None = None, password: str | None = None
+    ) -> AsyncIterator[Received]:
         """Subscribe to `topic` at QoS 1 until the block ends or the broker goes."""
         received = Received()
         async with aiomqtt.Client(
             "127.0.0.1",
             self.port,
+            username=username,
+            password=password,
             protocol=aiomqtt.ProtocolVersion.V5,
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         ) as client:

@@ -114,8 +114,11 @@ def _journal(journal: dict[str, Any]) -> str:
 def _uplink(uplink: dict[str, Any]) -> str:
     if not uplink["configured"]:
         return "none configured: everything is kept, nothing forwarded"
-    link = "connected" if uplink["connected"] else "not connected"
-    return f"{link}, {uplink['backlog']} unsent, {uplink['published']} published"
+    link = "connected" if uplink["connected"] else f"not connected ({uplink['error']})"
+    told = [link, f"{uplink['backlog']} unsent", f"{uplink['published']} published"]
+    for key, text in (("refused", "refused, tried again"), ("set_aside", "set aside for good")):
+        told += [f"{uplink[key]} {text}"] if uplink[key] else []
+    return ", ".join(told)
 
 
 def act_devices(chosen: argparse.Namespace) -> int:

@@ -72,6 +72,8 @@ SAID = {
     "uplink.connected": "the cloud is connected",
     "uplink.disconnected": "THE CLOUD CAN'T BE REACHED; everything is kept",
     "uplink.refused": "the cloud refuses a message",
+    "certificate.expiring": "a certificate of the cloud's link ends soon",
+    "certificate.expired": "A CERTIFICATE OF THE CLOUD'S LINK HAS ENDED",
     "config.reloaded": "a new configuration runs",
     "config.applied": "NEW RULES RUN, on trial",
     "config.confirmed": "the new rules stay",

@@ -100,8 +100,8 @@ def test_the_alarms_ask_for_metrics_that_there_are(seen: Seen) -> None:
     alarms = PAGE.partition("Alarms worth having")[2].partition("## MQTT")[0]
     asked = set(re.findall(r"storewarden_\w+", alarms))
 
-    assert len(asked) == 8
-    assert {name for name in asked if f"\n{name}" not in seen.metrics} == set()
+    assert len(asked) == 10
+    assert {name for name in asked if f"\n# TYPE {name} " not in seen.metrics} == set()
 
 
 def test_the_health_pages_answer(seen: Seen) -> None:
