@@ -26,12 +26,11 @@ from buffer.folding import Folding
 from buffer.gap import Gap, plain_gap
 from buffer.housework import Housework
 from buffer.marks import Spans
-from buffer.opening import Opening, Salvaged, plain_opening, plain_salvaged
+from buffer.opening import Opening, Salvaged, plain_opening, plain_salvaged, plain_topic
 from buffer.quota import Quota
 from buffer.record import Draft, Kind, Record
 from buffer.recovery import Recovery
 from buffer.retention import HOUR, Retention
-from buffer.salvage import plain_topic
 from buffer.stat import Stat
 from buffer.storage import JournalBroken, JournalError, JournalTooNew
 
@@ -213,9 +212,9 @@ class Journal(Appending):
         )
 
     def size(self) -> int:
-        """Return the bytes that the file and its log take."""
+        """Return the bytes that the file and all that belongs to it take."""
         total = 0
-        for suffix in ("", "-wal"):
+        for suffix in ("", "-wal", "-shm", ".ballast", ".reserved"):
             with suppress(OSError):
                 total += Path(f"{self.path}{suffix}").stat().st_size
         return total

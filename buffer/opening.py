@@ -72,3 +72,8 @@ def plain_salvaged(salvaged: Salvaged) -> Draft:
         topic=None,
         body=json.dumps({"signal": "journal.salvaged"} | salvaged.told()).encode(),
     )
+
+
+def plain_topic(_kind: Kind, _body: bytes) -> str | None:
+    """Return None: what a topic was called cannot be told from the record."""
+    return None

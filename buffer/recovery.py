@@ -1,21 +1,26 @@
 """Begin a file after another one, and take over from the other what it still has."""
 
+from __future__ import annotations
+
 import logging
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from buffer import storage
 from buffer.gap import Gap
 from buffer.marks import Marks
-from buffer.opening import Opening, Salvaged, plain_salvaged
+from buffer.opening import Opening, Salvaged, plain_salvaged, plain_topic
 from buffer.quota import Quota
-from buffer.record import OPERATIONS, Draft, Kind
-from buffer.salvage import Salvage, plain_topic
+from buffer.record import OPERATIONS, Draft, Kind, Record
 from buffer.storage import JournalError, JournalFull
-from buffer.wreck import HIGHEST, Wreck
+
+if TYPE_CHECKING:
+    from buffer.salvage import Salvage
+    from buffer.wreck import Wreck
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +116,8 @@ class Recovery:
             if wreck is None:
                 wreck = None if newer else _wreck(source, storage.reserved(self._path))
             if wreck is not None:
+                from buffer.salvage import Salvage
+
                 self.salvage = Salvage(
                     self._db,
                     self._marks,
@@ -282,6 +289,24 @@ class Recovery:
                 target.close()
 
 
+def newest_records(path: Path, most: int) -> list[Record]:
+    """Return the last snapshot of a file that need not open, and at most `most` records since.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    from buffer.wreck import Wreck, record_of
+
+    records: list[Record] = []
+    with Wreck(path) as wreck:
+        for entries, _ in wreck.entries():
+            some = [record_of(entry, wreck.small.topics) for entry in entries]
+            records[:0] = [record for record in some if record is not None]
+            if len(records) > most or any(r.kind is Kind.SNAPSHOT for r in records):
+                break
+    return records[-most:]
+
+
 def _place(path: Path) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
     found: list[tuple[int, int] | None] = []
     for suffix in ("", "-wal"):
@@ -297,6 +322,8 @@ def _wreck(source: Path, noted: int) -> Wreck | None:
     try:
         if not source.is_file() and not Path(f"{source}-wal").is_file():
             return None
+        from buffer.wreck import HIGHEST, Wreck
+
         return Wreck(source, below=noted + 1 if noted else HIGHEST)
     except OSError as error:
         log.error("%s cannot be read: %s", source, error.strerror)  # noqa: TRY400

@@ -314,11 +314,6 @@ class Salvage:
                 self._store(Run(begun, last, file))
 
 
-def plain_topic(_kind: Kind, _body: bytes) -> str | None:
-    """Return None: what a topic was called cannot be told from the record."""
-    return None
-
-
 def _unsent(spans: list[tuple[int, int, int]]) -> Callable[[int, int], bool]:
     """Return what tells whether a published record was unsent. All are, where no mark is left."""
     by_priority: dict[int, list[tuple[int, int]]] = {}

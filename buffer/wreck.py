@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, cast
 
 from buffer import chain
 from buffer.pages import INDEX, TABLE, Cell, Pages, Value, cell, kind_of, places, values
-from buffer.record import PRIORITIES
-from buffer.rows import KINDS
+from buffer.record import PRIORITIES, Record
+from buffer.rows import KINDS, Row, to_record
 
 HIGHEST = 1 << 39
 """Sequence numbers above cannot be."""
@@ -290,6 +290,15 @@ class Wreck:
                 table = "checkpoints"
         if table and 0 < row.number < self._below:
             self.small.rows.setdefault(table, []).append(made)
+
+
+def record_of(entry: Entry, topics: Mapping[int, str]) -> Record | None:
+    """Return the record that `entry` is, or None when it only stands for one."""
+    if entry.table != "records":
+        return None
+    sequence, priority, kind, topic, previous, own, link, body = entry.columns
+    row = (sequence, priority, kind, topic if topic in topics else None, previous, own, link, body)
+    return to_record(cast(Row, row), topics)
 
 
 def _of_folded(rows: list[Cell | None]) -> bool:

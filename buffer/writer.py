@@ -16,9 +16,9 @@ from buffer.gap import Gap, plain_gap
 from buffer.held import Held
 from buffer.journal import Journal
 from buffer.marks import Spans
-from buffer.opening import Opening, plain_opening
+from buffer.opening import Opening, Salvaged, plain_opening, plain_salvaged, plain_topic
 from buffer.policy import CommitPolicy
-from buffer.record import PRIORITIES, TELEMETRY, Draft, Record
+from buffer.record import PRIORITIES, TELEMETRY, Draft, Kind, Record
 
 T = TypeVar("T")
 
@@ -97,6 +97,8 @@ class Writer:
         tick: Callable[[], float | None] = lambda: None,
         opening: Callable[[Opening], Draft] = plain_opening,
         gap: Callable[[Gap], Draft] = plain_gap,
+        salvaged: Callable[[Salvaged], Draft] = plain_salvaged,
+        topic_of: Callable[[Kind, bytes], str | None] = plain_topic,
         observe_commit: Callable[[float, int], None] = lambda _seconds, _records: None,
         signer: Signer | None = None,
     ) -> AsyncIterator[Self]:
@@ -123,6 +125,8 @@ class Writer:
                 tick=tick,
                 opening=opening,
                 gap=gap,
+                salvaged=salvaged,
+                topic_of=topic_of,
                 signer=signer,
             ),
             gap=gap,

@@ -10,8 +10,8 @@ from dataclasses import asdict
 from buffer import device_key
 from buffer.device_key import KeyNews
 from buffer.gap import Gap
-from buffer.opening import Opening
-from buffer.record import Draft
+from buffer.opening import Opening, Salvaged
+from buffer.record import Draft, Kind
 from buffer.writer import Writer
 from drivers.event import SITE, Event
 from drivers.priorities import Priority
@@ -56,6 +56,8 @@ async def run(places: Places, start: Start) -> None:
         tick=own.tick,
         opening=own.opening,
         gap=own.gap,
+        salvaged=own.salvaged,
+        topic_of=own.topic_of,
         observe_commit=lambda seconds, _records: metrics.commit.observe(seconds),
         signer=key,
     ) as writer:
@@ -143,9 +145,19 @@ class _Own:
         """Return the engine's time; None until it goes on from the journal."""
         return None if self.clock is None else self.clock.tick()
 
+    def salvaged(self, told: Salvaged) -> Draft:
+        stamp = self._speaker.stamp(SITE, "journal.salvaged", Priority.operations, told.told(), {})
+        return self.encoder.event(stamp)
+
+    def topic_of(self, kind: Kind, body: bytes) -> str | None:
+        return self.encoder.topic_of(kind, body)
+
     def gap(self, gap: Gap) -> Draft:
         data = {k: v for k, v in asdict(gap).items() if v is not None}
-        if gap.reason != "disk":  # those are counted as they are given up
+        if gap.reason == "damage":  # nobody knows any more what they were
+            del data["priority"], data["kinds"]
+            self._metrics.evicted["unknown", gap.reason] += gap.count
+        elif gap.reason != "disk":  # those are counted as they are given up
             self._metrics.evicted[Priority(gap.priority).name, gap.reason] += gap.count
         stamp = self._speaker.stamp(SITE, "buffer.gap", Priority.operations, data, {})
         return self.encoder.gap(stamp)

@@ -21,6 +21,9 @@ from edge.true_time import Corrections
 CONTENT_TYPE = "application/cloudevents+json"
 OUTCOMES = frozenset({OrderDone.kind, OrderFailed.kind})
 
+KEPT_HERE = frozenset({Kind.EDGE, Kind.TRACE, Kind.SNAPSHOT})
+"""What is never published."""
+
 
 class Body(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What every record's body holds, as compact JSON in this order."""
@@ -55,6 +58,14 @@ class Encoder:
 
     def topic(self, device: str, signal: str) -> str:
         return f"{self._prefix}/event/{device}/{signal}"
+
+    def topic_of(self, kind: Kind, body: bytes) -> str | None:
+        """Return the topic that a record with this body has; None: it has none."""
+        try:
+            said = _decoder.decode(body)
+        except msgspec.DecodeError:
+            return None
+        return None if kind in KEPT_HERE else self.topic(said.device, said.signal)
 
     def state_topic(self, device: str) -> str:
         return f"{self._prefix}/state/{device}"
@@ -138,8 +149,7 @@ class Encoder:
             data=dict(data),
             sets=stamp.sets,
         )
-        kept_here = kind in {Kind.EDGE, Kind.TRACE, Kind.SNAPSHOT}
-        topic = None if kept_here else self.topic(stamp.device, signal)
+        topic = None if kind in KEPT_HERE else self.topic(stamp.device, signal)
         return Draft(id=own, kind=kind, priority=int(priority), topic=topic, body=_encoded(body))
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, islice
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -31,6 +33,10 @@ OF_THE_MOMENT = ("evacuation.", "uplink.", "clock.", "daemon.", "config.", "jour
 """What the site says of itself, and each start says anew as it is then."""
 ASKED = frozenset({PERSON, LATCH, MODE, ACKNOWLEDGED, StateKnown.kind})
 """What people wait for an answer to, and what each start asks for."""
+OF_THE_JOURNAL = frozenset({"journal.started", "journal.salvaged", "buffer.gap"})
+"""What the journal writes of itself, maybe before the engine's time goes on."""
+WITHIN = 15.0
+"""Seconds that a start waits for the journal; the rules begin afresh rather than not at all."""
 NEWEST = 100
 """Records looked into for the time of the last one."""
 log = logging.getLogger(__name__)
@@ -52,25 +58,54 @@ class Past:
 
 
 async def read(writer: Writer) -> Past:
-    """Return the past as the journal tells it."""
+    """Return the past as the journal tells it, also one that cannot be written now."""
     try:
-        return await writer.call(_read)
-    except JournalError:
+        async with asyncio.timeout(WITHIN):
+            return await writer.call(_read)
+    except (JournalError, TimeoutError) as error:
+        log.error("the journal: %s", error or f"not open within {WITHIN:g} s")  # noqa: TRY400
+    try:
+        return await asyncio.to_thread(_only_read, writer.path)
+    except (JournalError, OSError):
         return Past()
 
 
 def _read(journal: Journal) -> Past:
     snapshot = journal.latest(Kind.SNAPSHOT)
-    state = None if snapshot is None else _state(snapshot)
     after = 0 if snapshot is None else snapshot.sequence
+    return _past(snapshot, islice(journal.since(after), MOST), journal.tail(NEWEST))
+
+
+def _only_read(path: Path) -> Past:
+    """Return the past of a file that cannot be opened for writing, or not by SQLite at all."""
+    try:
+        with Journal.open(path, read_only=True) as journal:
+            return _read(journal)
+    except JournalError:
+        from buffer.recovery import newest_records
+
+        records = newest_records(path, MOST)
+        snapshot = next((r for r in reversed(records) if r.kind is Kind.SNAPSHOT), None)
+        after = [r for r in records if snapshot is None or r.sequence > snapshot.sequence]
+        return _past(snapshot, after, records[-NEWEST:])
+
+
+def _past(snapshot: Record | None, after: Iterable[Record], last: Sequence[Record]) -> Past:
+    state = None if snapshot is None else _state(snapshot)
     steps: list[Event | float] = []
-    for record in islice(journal.since(after), MOST):
+    reached = float("-inf")
+    for record in after:
         event = _event(record)
-        if event is not None and record.kind in REPLAYED:
+        if event is None or (_of_journal(event) and event.tick < reached):
+            continue
+        reached = max(reached, event.tick)
+        if record.kind in REPLAYED:
             steps.append(event)
-        elif event is not None and record.kind is Kind.DECISION:
+        elif record.kind is Kind.DECISION:
             steps.append(event.tick)
-    newest = [e for r in journal.tail(NEWEST) if (e := _event(r)) is not None]
+    found = [e for r in last if (e := _event(r)) is not None]
+    # What a file says of itself when it begins has the time of a clock that knew nothing yet.
+    newest = [event for event in found if not _of_journal(event)] or found
     corrections = _corrections(state or {}, steps)
     last = _last(newest, state or {}, corrections)
     return Past(last=last, state=state, steps=tuple(steps), corrections=corrections)
@@ -85,6 +120,10 @@ def _corrections(state: Mapping[str, Any], steps: Sequence[Event | float]) -> Co
         if isinstance(step, Event) and (correction := said_by(step)) is not None:
             found.add(correction)
     return found
+
+
+def _of_journal(event: Event) -> bool:
+    return event.device == SITE and event.kind in OF_THE_JOURNAL
 
 
 def _state(snapshot: Record) -> Mapping[str, Any] | None:

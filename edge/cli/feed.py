@@ -19,6 +19,7 @@ QUIET = frozenset(
         "daemon.started",
         "door.request_to_exit_ended",
         "input.edge",
+        "journal.salvaged",
         "journal.started",
         "person.ordered",
         "state.known",
