@@ -93,17 +93,8 @@ class Checkpoints:
 
     def anchor(self, sequence: int, link: bytes) -> Anchor:
         """Return the head, signed; where one is due it is saved with the next commit."""
-        at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        signer, key, signature = self._signer, None, None
-        if signer is not None:
-            key, signature = (
-                signer.public,
-                signer.sign(statements.head(self._journal, sequence, link, at)),
-            )
-        anchor = Anchor(
-            journal=self._journal, sequence=sequence, link=link, at=at, key=key, signature=signature
-        )
-        if signer is not None and time.monotonic() - self._saved >= EVERY:
+        anchor = self._signed(sequence, link)
+        if anchor.key is not None and time.monotonic() - self._saved >= EVERY:
             self._waiting = anchor
         return anchor
 
@@ -123,7 +114,17 @@ class Checkpoints:
             return
         (newest,) = self._db.execute("SELECT max(sequence) FROM checkpoints").fetchone()
         if newest is None or newest < sequence or not self.known:
-            self._write(self.anchor(sequence, link))
+            self._write(self._signed(sequence, link))
+
+    def _signed(self, sequence: int, link: bytes) -> Anchor:
+        at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        key, signature = None, None
+        if self._signer is not None:
+            key = self._signer.public
+            signature = self._signer.sign(statements.head(self._journal, sequence, link, at))
+        return Anchor(
+            journal=self._journal, sequence=sequence, link=link, at=at, key=key, signature=signature
+        )
 
     def _write(self, anchor: Anchor) -> None:
         assert anchor.key is not None  # noqa: S101 - only what was signed waits
