@@ -80,7 +80,8 @@ def _unfit(links: Sequence[bytes], found: Entry, items: Iterator[Item]) -> Break
     while item is not None:
         later = next(items, None)
         # One that fits where it stands is not missed here, even if it would fit here too.
-        if isinstance(item, Entry) and not (before and item.link == _after(before, item)):
+        intact = isinstance(item, Entry) and before and item.link == _after(before, item)
+        if isinstance(item, Entry) and item.sequence > place and not intact:
             here = chain.link(head, place, item.priority, item.body_hash)
             if item.link == here and _shifted(found, item, later):
                 return _renumbered(place, "added", item.sequence - place)

@@ -83,9 +83,11 @@ class Export:
     def _ended(self, raw: bytes) -> bytes:
         """Take the end off the last line; returns the line without it."""
         rest, found, end = raw.rpartition(END)
-        told = _END.fullmatch(end) if found else None
-        if told is None:
+        if not found:
             return raw
+        told = _END.fullmatch(end)
+        if told is None:
+            return rest
         lines, digest, key, signature = told.groups()
         self.end = {
             "lines": int(lines),
