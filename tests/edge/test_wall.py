@@ -170,6 +170,12 @@ def test_the_battery_clock_does_not_make_a_right_time_wrong() -> None:
     assert seen.wrong(10.0, 30.0) is None
 
 
+def test_a_time_that_the_battery_clock_hardly_denies_may_have_been_right() -> None:
+    seen = Watched(battery=0.0)
+    seen.after(10.0, 150.0)
+    assert seen.wrong(10.0) is None
+
+
 def test_a_restart_goes_on_where_it_was() -> None:
     seen = Watched()
     seen.after(10.0)

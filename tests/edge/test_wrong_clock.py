@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 from buffer.journal import Journal
 from buffer.record import PRIORITIES, Draft
 from buffer.writer import Stats, Writer
+from drivers.priorities import Priority
 from edge.assembly import Parts, assemble
 from edge.clock import Clock
 from edge.encode import message_of
@@ -400,6 +401,29 @@ def test_an_hour_back_corrects_nothing_until_somebody_knows(tmp_path: Path) -> N
     box.beside, box.server = 0.0, True
     box.passes(15.0)
     assert box.untrue() == []
+
+
+def test_a_last_record_of_a_wrong_year_does_not_make_the_right_one_untrusted(
+    tmp_path: Path,
+) -> None:
+    """It was stamped before the clock was set back, and overtaken by what came after."""
+
+    async def main() -> None:
+        box = Box(tmp_path, battery=True)
+        await box.start()
+        box.passes(15.0)
+        box.beside = YEARS
+        box.passes(15.0)
+        stamp = box.parts.speaker.stamp("door_back", "door.opened", Priority.operations, {}, {})
+        box.passes(15.0)
+        box.beside = 0.0
+        box.passes(15.0)
+        box.writer.keep(box.parts.pipeline.encoder.event(stamp))
+        await box.restart()
+        assert box.parts.clock.doubt() is None
+        assert box.untrue() == []
+
+    asyncio.run(main())
 
 
 def test_a_daily_moment_of_a_wrong_year_does_not_take_that_of_the_right_one(tmp_path: Path) -> None:
