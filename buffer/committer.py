@@ -46,6 +46,13 @@ class Call:
     """Whether what was sent so far must be marked before."""
 
 
+@dataclass(frozen=True, slots=True)
+class TurnedAway:
+    """Records that found no room on the way here, while the disk hung: a gap is to tell of them."""
+
+    lost: "Counter[tuple[int, Kind]]"
+
+
 class Stop:
     """The last thing the thread is told."""
 
@@ -79,7 +86,7 @@ class Committer:
 
     def __init__(
         self,
-        inbox: "SimpleQueue[Sequence[Draft] | Record | Call | Stop]",
+        inbox: "SimpleQueue[Sequence[Draft] | Record | Call | TurnedAway | Stop]",
         tell: Callable[[Progress], None],
         *,
         held: Held,
@@ -110,6 +117,7 @@ class Committer:
         self._marks_due = 0.0
         self._settled = 0
         self._head: int | None = None
+        self._turned_away: Counter[tuple[int, Kind]] = Counter()
         self._confessed: Counter[tuple[int, Kind]] = Counter()
         self._error: str | None = None
         self._stopping = False
@@ -159,7 +167,7 @@ class Committer:
         except Empty:
             pass
 
-    def _handle(self, item: Sequence[Draft] | Record | Call | Stop) -> None:
+    def _handle(self, item: Sequence[Draft] | Record | Call | TurnedAway | Stop) -> None:
         match item:
             case tuple():
                 gone = self._held.add(item)
@@ -176,6 +184,8 @@ class Committer:
                 self._sent.append(item)
             case Call():
                 self._serve(item)
+            case TurnedAway():
+                self._turned_away.update(item.lost)
             case Stop():
                 self._stopping = True
 
@@ -207,15 +217,20 @@ class Committer:
     def _idle_for(self) -> float | None:
         """Seconds until something is to do, or None."""
         patience = self._patience()
-        if self._journal is None:
+        if self._journal is None or not self._nothing_is_due():
             return patience
         idle = max(0.0, self._tidy_due - time.monotonic())
         return idle if patience is None else min(patience, idle)
 
+    def _nothing_is_due(self) -> bool:
+        return not self._held or self._error is not None
+
     def _tidy(self) -> None:
         """Do a step of the journal's housework where nothing else is to do."""
         journal, now = self._journal, time.monotonic()
-        if journal is None or self._held or now < self._tidy_due or not self._inbox.empty():
+        if journal is None or now < self._tidy_due:
+            return
+        if not self._nothing_is_due() or not self._inbox.empty():
             return
         try:
             wait, records = journal.tidy()
@@ -255,7 +270,8 @@ class Committer:
         except (JournalError, OSError) as error:
             self._lost_hold(self._journal, error)
         else:
-            self._policy.committed()
+            if not self._held:
+                self._policy.committed()
 
     def _lost_hold(self, journal: Journal, error: Exception) -> None:
         """Close a journal that failed; it is opened again soon."""
@@ -291,7 +307,7 @@ class Committer:
 
     def _write(self, journal: Journal, drafts: Sequence[Draft], level: int) -> None:
         """Commit `drafts`, which are still held, as what matters as much as priority `level`."""
-        lost = Counter(self._held.lost)
+        lost = self._held.lost + self._turned_away
         gaps = self._gaps(lost - self._confessed)
         begun = time.perf_counter()
         save = self._marks_are_due()
@@ -325,6 +341,7 @@ class Committer:
                         full = error
                         break
                     else:
+                        log.error("%d records are too large for the journal", len(drafts))
                         self._settled += self._held.lose(groups.pop(0))
                 else:
                     self._held.take_out(some)
@@ -333,6 +350,7 @@ class Committer:
             self._failed(full)
         else:
             self._well()
+            self._report(())
 
     def _well(self) -> None:
         if self._error is not None:

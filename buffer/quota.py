@@ -62,12 +62,16 @@ class Quota:
         folding: Folding,
     ) -> None:
         """`max_size` in bytes; at least 1 MB makes sense. `folding` is given old hashes."""
+        self._db = db
         self._marks = marks
         self.removal = Removal(db, marks, folding=folding)
         self.room = Room(db, path, max_size)
         self._size = (self.room.pages - self.room.slack) * self.room.page
         self._reserves = tuple(share * self._size for share in RESERVES)
         self._step = min(500, max(8, self.room.pages // 100))
+        self._in_vain = [0] * len(PRIORITIES)
+        """Up to where a search found nothing though nothing was evicted."""
+        self._searched_again = False
         self.reload()
 
     def reload(self) -> None:
@@ -75,10 +79,14 @@ class Quota:
         self.removal.reload()
         self._free = 0
         """Pages known to be free, at least."""
-        self._gone = [0] * len(PRIORITIES)
-        """Up to where nothing is left of each priority that could be looked for."""
+        self._gone = list(map(max, self._searched(), self._in_vain))
+        """Up to where nothing is left of each priority: a search of the file takes long."""
         self._own_gone = [0] * len(PRIORITIES)
         """Up to where nothing is left that was never to be sent, but before unsent records."""
+
+    def _searched(self) -> list[int]:
+        counters: dict[str, int] = dict(self._db.execute("SELECT name, value FROM counters"))
+        return [counters.get(f"searched.{priority}", 0) for priority in PRIORITIES]
 
     def pages(self, drafts: Sequence[Draft]) -> int:
         """Return how many pages `drafts` take, about, at most."""
@@ -121,16 +129,29 @@ class Quota:
         room, written = self.room, 0
         wanted = self.pages(drafts) + (0 if room.tight else self._step)
         self.fold()
+        before = list(self._gone)
         while written < room.turn // 2 and (not written or room.free() < wanted):
             victims = self._evict(level, size, head, losses)
+            if not victims and not self._searched_again:
+                # Records may have been put back that were rescued from a broken file.
+                self._in_vain = [0] * len(PRIORITIES)
+                self._gone, self._own_gone = list(self._in_vain), list(self._in_vain)
+                victims = self._evict(level, size, head, losses)
+            self._searched_again = not victims
             if not victims:
                 if written:
                     break
+                self._in_vain = list(self._gone)
                 raise JournalFull(
                     f"the {self._size} bytes for records are full, and nothing that matters less"
                     " is left to go"
                 )
             written += pages_touched(victims, room.page)
+        if self._gone != before:
+            self._db.executemany(
+                "INSERT OR REPLACE INTO counters VALUES (?, ?)",
+                [(f"searched.{priority}", gone) for priority, gone in enumerate(self._gone)],
+            )
         return losses.gaps("quota")
 
     def relieve(self) -> bool:

@@ -12,7 +12,7 @@ class Stat:
     """Those whose body is kept."""
     evicted: int
     bytes: int
-    """What the file and its log take on disk."""
+    """What the file and all that belongs to it take on disk."""
     first: int
     """The first sequence of this file."""
     last: int

@@ -159,7 +159,8 @@ class Model:
     def check(
         self, level: int, size: int, before: dict[int, Record], gone: dict[int, Record]
     ) -> None:
-        entitled = self.weight(before, level) <= self.reserves[level] + size
+        weight = min(self.weight(before, level), self.weight(self.kept, level))
+        entitled = weight <= self.reserves[level] + size
         by: dict[tuple[int, bool], list[int]] = defaultdict(list)
         for sequence, record in gone.items():
             lost = record.topic is not None and sequence not in self.sent

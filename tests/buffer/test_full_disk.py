@@ -1,17 +1,20 @@
 """A disk that others have filled, a real one: what matters most is written all the same."""
 
 import asyncio
+import json
 import os
 import secrets
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from buffer.journal import Journal
 from buffer.record import LIFE_SAFETY, SECURITY, TELEMETRY, Draft, Kind
+from buffer.storage import JournalError
 from buffer.writer import Writer
 
 MB = 1 << 20
@@ -68,7 +71,10 @@ async def some_telemetry(writer: Writer, count: int = 1500) -> None:
 
 async def until(writer: Writer, path: Path, priority: int, count: int) -> None:
     async with asyncio.timeout(LIMIT):
-        while len(names(path, priority)) < count:
+        while True:
+            with suppress(JournalError):  # nobody can read before it is open again
+                if len(names(path, priority)) == count:
+                    return
             await asyncio.sleep(0.05)
 
 
@@ -114,3 +120,31 @@ def test_a_disk_that_is_full_at_the_start_takes_a_fire_and_the_rest_when_there_i
     asyncio.run(main())
     assert names(path, LIFE_SAFETY) == ["fire"]
     assert names(path, SECURITY) == [str(n) for n in range(50)]
+
+
+def test_a_disk_that_refuses_everything_counts_and_tells_what_was_lost(disk: Path) -> None:
+    path = disk / "journal.db"
+
+    async def main() -> tuple[int, ...]:
+        other = filled(disk)
+        async with Writer.open(path, max_size=2 * MB, limit=100) as writer:
+            writer.keep(draft(LIFE_SAFETY, "fire"))
+            for n in range(149):
+                writer.keep(draft(TELEMETRY, f"{n}"))
+            async with asyncio.timeout(LIMIT):
+                while not sum(writer.stats.lost) or writer.stats.error is None:
+                    await asyncio.sleep(0.02)
+            other.unlink()
+            await writer.flush()
+            return writer.stats.lost
+
+    lost = asyncio.run(main())
+    assert names(path, LIFE_SAFETY) == ["fire"]
+    assert len(names(path, TELEMETRY)) == 149 - lost[TELEMETRY]
+    assert lost[:TELEMETRY] == (0, 0, 0, 0)
+    with Journal.open(path, read_only=True) as journal:
+        gap = journal.latest(Kind.GAP)
+    assert gap is not None
+    told = json.loads(gap.body)
+    assert (told["reason"], told["priority"], told["count"]) == ("disk", TELEMETRY, lost[TELEMETRY])
+    assert told["kinds"] == {"event": lost[TELEMETRY]}
