@@ -17,6 +17,8 @@ from typing import Literal
 
 LIMIT = 90.0
 """Seconds that a traced program may take."""
+HANG, HANGS = "hang", 1_500_000
+"""Not an error but a call that takes so many microseconds."""
 
 _CALL = re.compile(r"^(?P<thread>\d+) +(?P<name>\w+)\((?P<rest>.*)$")
 _ANSWER = re.compile(r" = (?P<value>-?\d+|\?|0x[0-9a-f]+)")
@@ -30,6 +32,7 @@ class Fault:
 
     call: str
     error: str
+    """Its name, or HANG."""
     first: int
     """Which of these calls fails, counted from 1 in each thread."""
     last: int | None
@@ -37,7 +40,8 @@ class Fault:
 
     def __str__(self) -> str:
         shape = {self.first: "", None: "+"}.get(self.last, f"..{self.last}")
-        return f"{self.call}:error={self.error}:when={self.first}{shape}"
+        what = f"delay_enter={HANGS}" if self.error == HANG else f"error={self.error}"
+        return f"{self.call}:{what}:when={self.first}{shape}"
 
 
 @dataclass(frozen=True, slots=True)

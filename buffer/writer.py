@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Self, TypeVar, cast
 
 from buffer.ages import Ages
 from buffer.checkpoints import Signer
-from buffer.committer import Call, Committer, Progress, Stop
+from buffer.committer import Call, Committer, Progress, Stop, TurnedAway
 from buffer.gap import Gap, plain_gap
 from buffer.held import Held
 from buffer.journal import Journal
@@ -61,10 +62,13 @@ class Writer:
         self._limit = limit
         self._observe = observe_commit
         self._loop = asyncio.get_running_loop()
-        self._inbox: SimpleQueue[Sequence[Draft] | Record | Call | Stop] = SimpleQueue()
+        self._inbox: SimpleQueue[Sequence[Draft] | Record | Call | TurnedAway | Stop] = (
+            SimpleQueue()
+        )
         self._kept = 0
         self._settled = 0
         self._refused = [0] * len(PRIORITIES)
+        self._untold: Counter[tuple[int, Kind]] = Counter()
         self._lost: tuple[int, ...] = (0,) * len(PRIORITIES)
         self._head = 0
         self._error: str | None = None
@@ -182,6 +186,7 @@ class Writer:
         for draft in drafts:
             if waiting >= self._limit * (2 + (TELEMETRY - draft.priority) / 2):
                 self._refused[draft.priority] += 1
+                self._untold[draft.priority, draft.kind] += 1
             else:
                 taken.append(draft)
         if taken:
@@ -268,6 +273,9 @@ class Writer:
         if progress.records:
             for follower in tuple(self._followers):
                 follower(progress.records)
+        if self._untold:
+            self._inbox.put(TurnedAway(self._untold))
+            self._untold = Counter()
         self._news.set()
 
     def _run(self) -> None:

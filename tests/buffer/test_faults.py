@@ -8,7 +8,7 @@ import pytest
 
 from bench import strace
 from bench.prove_faults import Case, Outcome, plain, play
-from bench.strace import Fault, relied_on_lost
+from bench.strace import HANG, Fault, relied_on_lost
 
 FAULTS = [
     ("openat", "EROFS", 1, 1),
@@ -43,11 +43,11 @@ def test_a_failing_system_call_takes_nothing_that_was_claimed(tmp_path: Path) ->
 
 @needs_strace
 def test_what_memory_could_not_hold_is_counted_and_told_by_a_gap_record(tmp_path: Path) -> None:
-    (outcome,) = played(
-        tmp_path, [case("pwrite64", "ENOSPC", 25, 27)], ["--rounds", "30", "--limit", "8"]
-    )
-    assert outcome.wrong == ()
-    assert outcome.lost > 0
+    full, hanging = case("pwrite64", "ENOSPC", 60, 62), case("fdatasync", HANG, 14, 14)
+    options = ["--rounds", "60", "--limit", "4", "--lives", "1"]
+    outcomes = played(tmp_path, [full, hanging], options)
+    assert [outcome.wrong for outcome in outcomes] == [(), ()]
+    assert all(outcome.lost for outcome in outcomes)
 
 
 @needs_strace
