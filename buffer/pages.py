@@ -180,12 +180,17 @@ def cell(page: bytes, at: int, *, first: bool) -> Cell | None:
         payload = page[at : at + local]
         header, here = _varint(payload, 0)
         types: list[int] = []
+        whole = header
         while here < header and len(types) <= _MOST_COLUMNS:
-            one, here = _varint(payload, here)
+            one = payload[here]
+            here += 1
+            if one >= 0x80:
+                one, here = _varint(payload, here - 1)
             types.append(one)
-        if here != header or header + sum(map(_width, types)) != size:
+            whole += (one - 12) >> 1 if one >= 12 else _FIXED[one]
+        if here != header or whole != size:
             return None
-    except (IndexError, ValueError):
+    except (IndexError, KeyError):
         return None
     return Cell(number, tuple(types), size, header, payload, following)
 
@@ -195,10 +200,12 @@ def values(types: tuple[int, ...], header: int, payload: bytes) -> list[Value] |
     found: list[Value] = []
     at = header
     for kind in types:
-        width = _width(kind)
+        width = (kind - 12) >> 1 if kind >= 12 else _FIXED[kind]
         raw = payload[at : at + width]
         at += width
-        if kind in _INTEGERS:
+        if kind >= 12 and not kind & 1:
+            found.append(raw)
+        elif kind in _INTEGERS:
             found.append(int.from_bytes(raw, "big", signed=True))
         elif kind in {8, 9}:
             found.append(kind - 8)
@@ -206,8 +213,6 @@ def values(types: tuple[int, ...], header: int, payload: bytes) -> list[Value] |
             found.append(None)
         elif kind == 7:
             found.append(struct.unpack(">d", raw)[0])
-        elif kind % 2 == 0:
-            found.append(raw)
         else:
             try:
                 found.append(raw.decode())
@@ -226,14 +231,6 @@ def _rows_at(block: bytes, size: int) -> int:
     return found * size
 
 
-def _width(kind: int) -> int:
-    if kind >= 12:
-        return (kind - 12) // 2
-    if kind not in _FIXED:
-        raise ValueError(kind)
-    return _FIXED[kind]
-
-
 def _local(size: int, page: int, *, table: bool) -> int:
     """Return how many bytes of a row of `size` lie on the page itself."""
     most = page - 35 if table else (page - 12) * 64 // 255 - 23
@@ -245,6 +242,9 @@ def _local(size: int, page: int, *, table: bool) -> int:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = data[at]
+    if value < 0x80:
+        return value, at + 1
     value = 0
     for n in range(8):
         byte = data[at + n]

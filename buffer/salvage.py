@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sqlite3
+from bisect import bisect_right
 from collections.abc import Callable
 from pathlib import Path
 
@@ -319,12 +320,21 @@ def _unsent(spans: list[tuple[int, int, int]]) -> Callable[[int, int], bool]:
     by_priority: dict[int, list[tuple[int, int]]] = {}
     for priority, first, last in spans:
         by_priority.setdefault(priority, []).append((first, last))
+    for some in by_priority.values():
+        some.sort()
+        for n in range(1, len(some)):  # of one that was written anew the older may be found too
+            some[n] = (
+                some[n][0],
+                max(some[n][1], some[n - 1][1] if some[n][0] <= some[n - 1][1] else 0),
+            )
     ends = {p: max(last for _, last in some) for p, some in by_priority.items()}
 
     def unsent(priority: int, sequence: int) -> bool:
         if priority not in ends or sequence > ends[priority]:
             return True
-        return any(first <= sequence <= last for first, last in by_priority[priority])
+        runs = by_priority[priority]
+        at = bisect_right(runs, (sequence, ends[priority])) - 1
+        return at >= 0 and sequence <= runs[at][1]
 
     return unsent
 

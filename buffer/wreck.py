@@ -156,24 +156,26 @@ class Wreck:
             else:
                 order.append(span[1] << _IMAGE_BITS | image)
                 self._lowest[image] = span[0]
-                self._note_folded(page, first=first)
+                if span[2]:
+                    self._note_folded(page, first=first)
         self._folded = _joined(self._folded)
         order.sort(reverse=True)
         self._order = array("Q", order)
 
-    def _span(self, page: bytes, *, first: bool) -> tuple[int, int] | None:
-        """Return the lowest and the highest number on a page of the chain's tables, else None."""
+    def _span(self, page: bytes, *, first: bool) -> tuple[int, int, bool] | None:
+        """Return the lowest and the highest number on a page of the chain's tables, else None.
+
+        And whether it has others than records.
+        """
         ats = places(page, first=first)
         ends = [cell(page, at, first=first) for at in (ats[:1] + ats[-1:])]
         if any(c is None or not self._of_chain(c) for c in ends):
             ends = [c for at in ats if (c := cell(page, at, first=first)) and self._of_chain(c)]
         numbers = [c.number for c in ends if c is not None and 0 < c.number < self._below]
-        return (min(numbers), max(numbers)) if numbers else None
+        others = any(c is not None and len(c.types) < 8 for c in ends)
+        return (min(numbers), max(numbers), others) if numbers else None
 
     def _note_folded(self, page: bytes, *, first: bool) -> None:
-        rows = [cell(page, at, first=first) for at in places(page, first=first)[:2]]
-        if not any(row is not None and len(row.types) < 8 for row in rows):
-            return
         rows = [cell(page, at, first=first) for at in places(page, first=first)]
         if _of_folded(rows):
             for row in rows:
