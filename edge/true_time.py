@@ -69,6 +69,15 @@ class Corrections:
         known = self._stretches.get(boot)
         return None if known is None else known.true_time(tick)
 
+    def time_of(self, body: Any) -> datetime | None:
+        """Return the true time of a record by its body, as read from JSON; None: as recorded."""
+        if not isinstance(body, dict):
+            return None
+        boot, tick = body.get("boot"), body.get("tick")
+        if not isinstance(boot, str) or not isinstance(tick, int | float):
+            return None
+        return self.true_time(boot, tick)
+
     def save(self) -> list[list[Any]]:
         """Return the newest as JSON values."""
         newest = list(self._found)[-SAVED:]

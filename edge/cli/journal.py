@@ -117,21 +117,32 @@ def act_stat(chosen: argparse.Namespace) -> int:
 
 
 def act_tail(chosen: argparse.Namespace) -> int:
-    with _open(chosen) as journal:
-        records = journal.tail(chosen.count)
+    from buffer.storage import JournalError
+    from edge.encode import utc
+    from edge.true_time import newest_corrections
+
+    try:
+        with _open(chosen) as journal:
+            records = journal.tail(chosen.count)
+        corrections = newest_corrections(journal.path)
+    except JournalError as error:
+        raise Failed(str(error)) from None
     for record in records:
         try:
             body = json.loads(record.body)
         except ValueError:
             body = {"unreadable": record.body.hex()}
+        true_time = corrections.time_of(body)
         if chosen.json:
-            words.print_json(_head(record) | {"body": body})
+            time = {} if true_time is None else {"time": utc(true_time)}
+            words.print_json(_head(record) | time | {"body": body})
         else:
             where = f"{body.get('device', '')} {body.get('signal', '')}"
             data = json.dumps(body.get("data", {}), ensure_ascii=False)
             if record.kind == "snapshot":
                 data = words.counted(len(record.body), "byte")
-            print(f"{record.sequence:>8} {body.get('at', '')} {record.kind:<8} {where} {data}")
+            at = body.get("at", "") if true_time is None else utc(true_time)
+            print(f"{record.sequence:>8} {at} {record.kind:<8} {where} {data}")
     return DONE
 
 

@@ -48,6 +48,22 @@ def test_an_event_has_a_random_id_the_tick_the_time_and_the_trust() -> None:
     assert len(event.id) == 32
 
 
+def test_a_clock_that_was_set_is_read_again_after_that_was_said() -> None:
+    events: list[Event] = []
+    says = speaker(events)
+    seen: list[float] = []
+
+    def look(tick: float, _at: datetime) -> bool:
+        seen.append(tick)
+        says._clock.offset = 20.0
+        return len(seen) == 1
+
+    says.watch = look
+    says.say("siren", OutputOn(), Priority.operations)
+    assert seen == [15.0]
+    assert events[0].tick == 25.0
+
+
 def test_a_lost_link_makes_every_state_of_the_device_unknown() -> None:
     (event,) = heard(LinkDown(reason="gone"))
     assert event.sets == {"link": "down", "output": "unknown"}

@@ -9,11 +9,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import pytest
+
 from buffer.journal import Journal
 from buffer.record import PRIORITIES, Draft
 from buffer.writer import Stats, Writer
 from drivers.priorities import Priority
 from edge.assembly import Parts, assemble
+from edge.cli.main import main as run_command
 from edge.clock import Clock
 from edge.encode import message_of
 from edge.metrics import Metrics
@@ -424,6 +427,32 @@ def test_a_last_record_of_a_wrong_year_does_not_make_the_right_one_untrusted(
         assert box.untrue() == []
 
     asyncio.run(main())
+
+
+def test_a_person_is_shown_true_times(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async def main() -> None:
+        box = Box(tmp_path, beside=UNSET)
+        await box.start()
+        box.say("door_back", "contact", "open")
+        box.beside, box.server = 0.0, True
+        box.passes(15.0)
+        box.writer.journal.close()
+
+    def lines(*words: str) -> list[str]:
+        told = ["journal", *words, "--file", str(tmp_path / "journal.db")]
+        assert run_command(told) == 0
+        return capsys.readouterr().out.splitlines()
+
+    asyncio.run(main())
+    (opened,) = [line for line in lines("tail") if "door.opened" in line]
+    assert opened.split()[1] == "2026-11-20T12:00:00.000000Z"
+    for part in ("tail", "export"):
+        told = [json.loads(line) for line in lines(part, "--json")]
+        (opened_,) = [line for line in told if line["body"]["signal"] == "door.opened"]
+        assert opened_["time"] == "2026-11-20T12:00:00.000000Z"
+        assert opened_["body"]["at"] == "1970-01-01T00:00:00.000000Z"
+        trusted = [line for line in told if line["body"]["signal"] == "clock.corrected"]
+        assert [line.get("time") for line in trusted] == [None]
 
 
 def test_a_daily_moment_of_a_wrong_year_does_not_take_that_of_the_right_one(tmp_path: Path) -> None:
