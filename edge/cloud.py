@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,6 +21,7 @@ from buffer.uplink import Uplink
 from buffer.writer import Writer
 from drivers.event import SITE
 from drivers.priorities import Priority
+from edge.broker import connector_to
 from edge.clock import Clock
 from edge.config.model import Mqtt, Site
 from edge.credentials import Credentials
@@ -68,20 +69,8 @@ class Cloud:
         self._uplink = self._made(site.mqtt) if site.mqtt is not None else None
 
     def _made(self, mqtt: Mqtt) -> Uplink:
-        from buffer.mqtt import Endpoint, connector
-
-        endpoint = Endpoint(
-            url=mqtt.url,
-            client_id=f"storewarden-{self._site.site}",
-            username=mqtt.username,
-            password=_password(mqtt),
-            ca=str(mqtt.ca) if mqtt.ca else None,
-            cert=str(mqtt.cert) if mqtt.cert else None,
-            key=str(mqtt.key) if mqtt.key else None,
-            will=self._status("offline", reason="the link was lost"),
-            keepalive=int(mqtt.keepalive),
-        )
-        connect = connector(endpoint)
+        will = self._status("offline", reason="the link was lost")
+        connect = connector_to(mqtt, f"storewarden-{self._site.site}", will)
         uplink = Uplink(
             self._writer,
             connect,
@@ -159,6 +148,11 @@ class Cloud:
         }
         topic = self._encoder.state_topic(device)
         self._uplink.publish_state(topic, json.dumps(told).encode())
+
+    def retain(self, topic: str, payload: bytes) -> None:
+        """Publish something of a profile, retained, now or at the next connection."""
+        if self._uplink is not None:
+            self._uplink.publish_state(topic, payload)
 
     def corrected(self) -> None:
         """Publish status and states again: the wall clock was wrong when they were published."""
@@ -261,11 +255,3 @@ class Cloud:
 
 def _ago(seconds: float) -> timedelta:
     return timedelta(seconds=max(seconds, 0.0))
-
-
-def _password(mqtt: Mqtt) -> Callable[[], str | None] | None:
-    """Return what reads the password as it is now; while its file can't be read, as it was."""
-    loaded, renewed = mqtt.password, mqtt.renewed
-    if loaded is None:
-        return None
-    return lambda: (renewed() if renewed is not None else None) or loaded.reveal()

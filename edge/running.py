@@ -136,14 +136,28 @@ async def _drivers(parts: Parts) -> None:
 
 
 async def _road(parts: Parts, changes: Changing | None) -> None:
+    mqtt = parts.configuration.site.mqtt
+    profiles = mqtt is not None and (mqtt.home_assistant or mqtt.sparkplug)
     async with asyncio.TaskGroup() as group:
         group.create_task(parts.pipeline.run(), name="pipeline")
         group.create_task(parts.dispatch.run(), name="dispatch")
         group.create_task(parts.site_clock.run(), name="site clock")
         group.create_task(parts.cloud.run(), name="uplink")
+        if profiles:
+            group.create_task(_profiles(parts), name="profiles")
         group.create_task(_snapshots(parts), name="snapshots")
         group.create_task(_lag(parts), name="loop lag")
         group.create_task(serving(parts, changes), name="control and HTTP")
+
+
+async def _profiles(parts: Parts) -> None:
+    """Tell Home Assistant and a Sparkplug host; neither may end anything else."""
+    from edge.profiles import discovered, voice
+
+    for topic, payload in discovered(parts).items():
+        parts.cloud.retain(topic, payload)
+    if (telling := voice(parts)) is not None:
+        await telling.run()
 
 
 async def _snapshots(parts: Parts) -> None:

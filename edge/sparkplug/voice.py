@@ -149,10 +149,10 @@ class Voice:
 
     def _say(self, link: Conversation, record: Record, *, historical: bool) -> None:
         try:
-            event = event_of(record)
+            told = self._node.said(event_of(record), historical=historical)
         except (msgspec.DecodeError, ValueError):
             return  # not one of ours: made by another version
-        self._tell(link, self._node.said(event, historical=historical))
+        self._tell(link, told)
 
     def _tell(self, link: Conversation, told: Sequence[Told]) -> None:
         for topic, payload in told:
