@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from edge.demo.store import Store
@@ -25,27 +25,27 @@ def roomy(config: Path) -> Path:
 
 
 @asynccontextmanager
-async def busy(store: Store, rng: random.Random) -> AsyncIterator[None]:
-    """Let visitors, doors, alarms, panic and printed troubles come until the block ends."""
-    tasks = [
-        asyncio.create_task(each)
-        for each in (
-            _spoken(store, rng),
-            _pulses(store, rng, "di0", 4.0),
-            _pulses(store, rng, "di6", 0.3),
-            _doors(store, rng),
-            _troubles(store, rng),
-        )
-    ]
+async def busy(store: Store, rng: random.Random) -> AsyncIterator[asyncio.Task[None]]:
+    """Let visitors, doors, alarms, panic and troubles come until the block ends.
+
+    Yields the task that makes them come: cancelling it ends them before.
+    """
+
+    async def come() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_spoken(store, rng))
+            group.create_task(_pulses(store, rng, "di0", 4.0))
+            group.create_task(_pulses(store, rng, "di6", 0.3))
+            group.create_task(_doors(store, rng))
+            group.create_task(_troubles(store, rng))
+
+    coming = asyncio.create_task(come())
     try:
-        yield
+        yield coming
     finally:
-        for task in tasks:
-            task.cancel()
-        ended = await asyncio.gather(*tasks, return_exceptions=True)
-    for each in ended:
-        if isinstance(each, Exception):
-            raise each
+        coming.cancel()
+        with suppress(asyncio.CancelledError):
+            await coming
 
 
 async def _spoken(store: Store, rng: random.Random) -> None:

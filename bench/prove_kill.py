@@ -21,99 +21,27 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
-
-import aiomqtt
 
 from bench import keeper
 from bench.busy import busy, roomy
 from bench.oracle import Arrival, Oracle, findings, look, table
-from bench.road import Road, State, road, weather
+from bench.upstream import PATIENCE, Upstream, all_arrived, upstream
 from buffer.record import Record
 from drivers.priorities import Priority
 from edge.control import NotRunning
 from edge.demo.store import configured, simulated
 from edge.encode import body_of
-from tests.broker import Broker
 from tests.daemon import Daemon
 
+EVERYTHING = "storewarden/#"
 WHOLE_EACH = 50
 """The whole chain is verified after so many kills; new records are checked after each."""
 LONGEST_LIFE = 1.2
 """Seconds from when its rules run in which the daemon is killed."""
-FIRST_CLAIM = 60.0
-"""Seconds in which a life must have claimed something, on however busy a machine."""
-DRAIN_LIMIT = 180.0
-"""Seconds that the last drain and what follows it may take."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Upstream:
-    """A broker, the road to it and who listens there."""
-
-    road: Road
-    states: Counter[State]
-    """How often the road became so."""
-
-    @property
-    def url(self) -> str:
-        return f"mqtt://127.0.0.1:{self.road.port}"
-
-
-@asynccontextmanager
-async def upstream(
-    folder: Path, oracle: Oracle, rng: random.Random, topic: str, take: Callable[[str, bytes], None]
-) -> AsyncIterator[Upstream]:
-    """Have a mosquitto behind a road with weather; `take` gets topic and payload of messages."""
-    states: Counter[State] = Counter()
-
-    def changed(state: State) -> None:
-        states[state] += 1
-        oracle.interrupted()
-
-    async with AsyncExitStack() as stack:
-        broker = stack.enter_context(Broker(folder))
-        way = await stack.enter_async_context(road(broker.port))
-        client = await stack.enter_async_context(
-            aiomqtt.Client(
-                "127.0.0.1",
-                broker.port,
-                protocol=aiomqtt.ProtocolVersion.V5,
-                max_queued_incoming_messages=0,
-            )
-        )
-        await client.subscribe(topic, qos=1)
-
-        async def listen() -> None:
-            async for message in client.messages:
-                assert isinstance(message.payload, bytes)
-                take(str(message.topic), message.payload)
-
-        tasks = [
-            asyncio.create_task(listen()),
-            asyncio.create_task(weather(way, rng, changed)),
-        ]
-        made = Upstream(road=way, states=states)
-        try:
-            yield made
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def all_arrived(oracle: Oracle, way: Road) -> None:
-    """Wait, with the road held open, until everything owed has arrived."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(DRAIN_LIMIT):
-            while oracle.missing:
-                way.become("open")
-                await asyncio.sleep(0.1)
 
 
 def command(*arguments: str) -> list[str]:
@@ -152,7 +80,7 @@ async def first_claim(process: asyncio.subprocess.Process, oracle: Oracle, befor
         RuntimeError: it ended by itself.
         TimeoutError: it claims nothing.
     """
-    async with asyncio.timeout(FIRST_CLAIM):
+    async with asyncio.timeout(PATIENCE):
         while oracle.claims == before:
             if process.returncode is not None:
                 raise RuntimeError("the keeper ended by itself: see what it said")
@@ -167,6 +95,77 @@ async def killed(process: asyncio.subprocess.Process, claims: asyncio.Task[None]
     await claims
 
 
+async def drained(oracle: Oracle, journal: Path, up: Upstream) -> None:
+    """Let the keeper send what waits, in calm weather; what then has not arrived is lost."""
+    up.calm()
+    process = await asyncio.create_subprocess_exec(
+        *command(str(journal), "--broker", up.url, "--drain"), stdout=subprocess.PIPE
+    )
+    claims = asyncio.create_task(claims_of(process, oracle))
+    await all_arrived(oracle)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            await process.wait()
+    await killed(process, claims)
+    oracle.found(look(journal, oracle.head, keeper.content, whole=True))
+    oracle.ended()
+
+
+async def started(daemon: Daemon) -> None:
+    """Start the daemon and wait until its rules run."""
+    await daemon.launch()
+    await rules_run(daemon)
+
+
+async def rules_run(daemon: Daemon) -> None:
+    """Wait until the daemon answers.
+
+    Raises:
+        RuntimeError: it ended by itself.
+        TimeoutError: it does not answer.
+    """
+    assert daemon.process is not None
+    async with asyncio.timeout(PATIENCE):
+        while daemon.process.returncode is None:
+            with suppress(NotRunning, ValueError):
+                await daemon.ask(do="status")
+                return
+            await asyncio.sleep(0.02)
+    raise RuntimeError(f"the daemon ended by itself:\n{daemon.log}")
+
+
+async def daemon_drained(oracle: Oracle, daemon: Daemon, up: Upstream) -> None:
+    """Let the daemon send what waits, in calm weather; what then has not arrived is lost."""
+    journal = daemon.state / "journal.db"
+    up.calm()
+    await started(daemon)
+    await all_arrived(oracle)
+    await daemon.stop()
+    oracle.found(look(journal, oracle.head, content, whole=True))
+    await started(daemon)
+    await all_arrived(oracle)
+    oracle.ended()
+    await daemon.stop()
+    oracle.found(look(journal, oracle.head, content, whole=True))
+
+
+def from_daemon(oracle: Oracle) -> Callable[[str, bytes], None]:
+    """Return what gives the oracle the messages of a daemon."""
+
+    def take(topic: str, payload: bytes) -> None:
+        if topic.endswith("/anchor"):
+            oracle.claimed_head(int(json.loads(payload)["sequence"]))
+        elif "/event/" in topic:
+            oracle.arrived(arrival(payload))
+
+    return take
+
+
+def from_keeper(oracle: Oracle) -> Callable[[str, bytes], None]:
+    """Return what gives the oracle the messages of a keeper."""
+    return lambda _topic, payload: oracle.arrived(keeper.arrival(payload))
+
+
 async def prove_children(kills: int, seed: int, control: str | None) -> bool:
     """Kill the keeper `kills` times, under a control until it is caught.
 
@@ -178,9 +177,7 @@ async def prove_children(kills: int, seed: int, control: str | None) -> bool:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         journal = folder / "journal.db"
         up = await stack.enter_async_context(
-            upstream(
-                folder, oracle, rng, keeper.TOPIC, lambda _, p: oracle.arrived(keeper.arrival(p))
-            )
+            upstream(folder, oracle, rng, keeper.TOPIC, from_keeper(oracle))
         )
         more = ["--control", control] if control else []
         for number in range(kills):
@@ -192,19 +189,7 @@ async def prove_children(kills: int, seed: int, control: str | None) -> bool:
             progress(number + 1, kills, oracle)
             if control and oracle.faults:
                 break
-        drain = await asyncio.create_subprocess_exec(
-            *command(str(journal), "--broker", up.url, "--drain"), stdout=subprocess.PIPE
-        )
-        claims = asyncio.create_task(claims_of(drain, oracle))
-        await all_arrived(oracle, up.road)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_LIMIT):
-                await drain.wait()
-        if drain.returncode is None:
-            drain.kill()
-        await claims
-        oracle.found(look(journal, oracle.head, keeper.content, whole=True))
-        oracle.ended()
+        await drained(oracle, journal, up)
     tell(f"{kills} kills of writer and uplink", seed, began, oracle, up)
     return not oracle.faults
 
@@ -247,18 +232,14 @@ async def prove_daemon(kills: int, seed: int) -> bool:
     oracle, rng = Oracle(), random.Random(f"daemon {seed}")
     began = time.monotonic()
 
-    def take(topic: str, payload: bytes) -> None:
-        if topic.endswith("/anchor"):
-            oracle.claimed_head(int(json.loads(payload)["sequence"]))
-        elif "/event/" in topic:
-            oracle.arrived(arrival(payload))
-
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        up = await stack.enter_async_context(upstream(folder, oracle, rng, "storewarden/#", take))
+        up = await stack.enter_async_context(
+            upstream(folder, oracle, rng, EVERYTHING, from_daemon(oracle))
+        )
         store = await stack.enter_async_context(simulated(folder))
         daemon = Daemon(folder, roomy(configured(folder, store, up.url)))
-        await stack.enter_async_context(busy(store, rng))
+        load = await stack.enter_async_context(busy(store, rng))
         journal = daemon.state / "journal.db"
         for number in range(kills):
             await daemon.launch()
@@ -266,7 +247,7 @@ async def prove_daemon(kills: int, seed: int) -> bool:
             if rng.random() < 0.2:
                 await asyncio.sleep(rng.uniform(0.0, 0.8))
             else:
-                await daemon.until(lambda _status: True)
+                await rules_run(daemon)
                 await asyncio.sleep(rng.uniform(0.0, LONGEST_LIFE))
             await daemon.kill()
             asking.cancel()
@@ -277,24 +258,17 @@ async def prove_daemon(kills: int, seed: int) -> bool:
                 found = await asyncio.to_thread(look, journal, oracle.head, content, whole=whole)
                 oracle.found(found)
             progress(number + 1, kills, oracle)
-        await daemon.start()
-        await all_arrived(oracle, up.road)
-        await daemon.stop()
-        oracle.found(look(journal, oracle.head, content, whole=True))
-        await daemon.start()
-        await all_arrived(oracle, up.road)
-        oracle.ended()
-        await daemon.stop()
-        oracle.found(look(journal, oracle.head, content, whole=True))
+        load.cancel()
+        await daemon_drained(oracle, daemon, up)
     tell(f"{kills} kills of the whole daemon", seed, began, oracle, up)
     return not oracle.faults
 
 
 def progress(number: int, of: int, oracle: Oracle) -> None:
-    if sys.stderr.isatty():
-        end = "\n" if number == of else ""
+    if sys.stderr.isatty() or number % WHOLE_EACH == 0:
+        end = "\n" if number % WHOLE_EACH == 0 or number == of else ""
         text = f"\r{number} of {of} kills, {oracle.claims} claims, {oracle.owed} owed"
-        print(text, end=end, file=sys.stderr)
+        print(text, end=end, file=sys.stderr, flush=True)
 
 
 def tell(what: str, seed: int, began: float, oracle: Oracle, up: Upstream) -> None:

@@ -5,9 +5,10 @@
 
 The journal's writer alone (bench/keeper.py), and then the whole daemon over a simulated store, live
 on one ext4 disk each, through all the cuts: what a cut leaves is what the next life goes on with.
-After each cut bench/oracle.py holds every claim made before against the file and verifies the
-chain. Two controls must lose claims, or the proof fails: a writer that never waits for the disk,
-and a file system that never flushes the disk's cache.
+After each cut bench/oracle.py holds every claim, and everything that had arrived upstream, against
+the file, and verifies the chain; in the end all of the file must have arrived. Two controls must
+lose claims, or the proof fails: a writer that never waits for the disk, and a file system that
+never flushes the disk's cache.
 """
 
 from __future__ import annotations
@@ -19,13 +20,27 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from bench import keeper
 from bench.busy import busy, roomy
 from bench.oracle import Oracle, findings, look
-from bench.prove_kill import ask_for_claims, claims_of, command, content, first_claim, killed
+from bench.prove_kill import (
+    EVERYTHING,
+    ask_for_claims,
+    claims_of,
+    command,
+    content,
+    daemon_drained,
+    drained,
+    first_claim,
+    from_daemon,
+    from_keeper,
+    killed,
+    started,
+)
+from bench.upstream import upstream
 from bench.volatile_disk import PACKAGES, VolatileDisk, missing, volatile_disk
 from edge.demo.store import configured, simulated
 from tests.daemon import Daemon
@@ -59,32 +74,39 @@ async def keep_until_cut(
         await killed(process, claims)
 
 
-def prove_keeper(cuts: int, seed: str, *, control: str | None = None, options: str = "") -> Oracle:
+async def prove_keeper(
+    cuts: int, seed: str, *, control: str | None = None, options: str = "defaults"
+) -> Oracle:
     """Cut the keeper's power `cuts` times on one disk, a control until something is lost."""
     oracle, rng = Oracle(), random.Random(f"keeper {seed}")
-    control_run = bool(control or options)
+    is_control = control is not None or options != "defaults"
     more = ["--control", control] if control else []
-    with tempfile.TemporaryDirectory() as folder:
-        options = options or "defaults"
-        with volatile_disk(Path(folder), megabytes=MEGABYTES, options=options) as disk:
-            journal = disk.mount / "journal.db"
-            for number in range(cuts):
-                life = ("--seed", f"{seed}.{number}", *more)
-                asyncio.run(keep_until_cut(disk, oracle, rng, *life))
-                disk.gone()
-                mounted = survives(disk)
-                if oracle.claims or journal.exists():
-                    oracle.found(look(journal, oracle.head, keeper.content, whole=True))
-                progress(number + 1, cuts, oracle)
-                if not mounted or (control_run and oracle.faults):
-                    break
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        disk = stack.enter_context(volatile_disk(folder, megabytes=MEGABYTES, options=options))
+        up = await stack.enter_async_context(
+            upstream(folder, oracle, rng, keeper.TOPIC, from_keeper(oracle))
+        )
+        journal = disk.mount / "journal.db"
+        for number in range(cuts):
+            life = ("--seed", f"{seed}.{number}", "--broker", up.url, *more)
+            await keep_until_cut(disk, oracle, rng, *life)
+            mounted = await back(disk, oracle)
+            if oracle.claims or journal.exists():
+                oracle.found(look(journal, oracle.head, keeper.content, whole=True))
+            progress(number + 1, cuts, oracle)
+            if not mounted or (is_control and oracle.faults):
+                return oracle
+        await drained(oracle, journal, up)
     return oracle
 
 
-def survives(disk: VolatileDisk) -> bool:
-    """Power on; returns whether the file system can be mounted at all."""
+async def back(disk: VolatileDisk, oracle: Oracle) -> bool:
+    """Give the disk power again; returns whether the file system can be mounted."""
+    oracle.interrupted()
+    await asyncio.to_thread(disk.gone)
     try:
-        disk.on()
+        await asyncio.to_thread(disk.on)
     except subprocess.CalledProcessError:
         return False
     return True
@@ -94,55 +116,62 @@ async def run_until_cut(
     disk: VolatileDisk, daemon: Daemon, oracle: Oracle, rng: random.Random
 ) -> None:
     """Run the daemon, cut the power at a random moment, and end it."""
-    await daemon.start()
+    await started(daemon)
     asking = asyncio.create_task(ask_for_claims(daemon, oracle))
-    await asyncio.sleep(rng.uniform(0.0, 1.5))
-    disk.cut()
-    await asyncio.sleep(0.05)
-    await daemon.kill()
-    asking.cancel()
-    await asyncio.gather(asking, return_exceptions=True)
+    try:
+        await asyncio.sleep(rng.uniform(0.0, 1.5))
+        disk.cut()
+        # What it still claims now is owed, too.
+        await asyncio.sleep(0.05)
+    finally:
+        await daemon.kill()
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
 
 
 async def prove_daemon(cuts: int, seed: int) -> Oracle:
     """Cut the daemon's power `cuts` times on one disk."""
     oracle, rng = Oracle(), random.Random(f"daemon {seed}")
-    with tempfile.TemporaryDirectory() as disks, tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        with volatile_disk(Path(disks), megabytes=MEGABYTES) as disk:
-            async with simulated(folder) as store, busy(store, rng):
-                daemon = Daemon(folder, roomy(configured(folder, store, None)))
-                daemon.state = disk.mount / "state"
-                try:
-                    for number in range(cuts):
-                        await run_until_cut(disk, daemon, oracle, rng)
-                        disk.gone()
-                        mounted = survives(disk)
-                        journal = daemon.state / "journal.db"
-                        oracle.found(look(journal, oracle.head, content, whole=True))
-                        progress(number + 1, cuts, oracle)
-                        if not mounted:
-                            break
-                finally:
-                    with suppress(ProcessLookupError):
-                        await daemon.kill()
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        disks = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        disk = stack.enter_context(volatile_disk(disks, megabytes=MEGABYTES))
+        up = await stack.enter_async_context(
+            upstream(folder, oracle, rng, EVERYTHING, from_daemon(oracle))
+        )
+        store = await stack.enter_async_context(simulated(folder))
+        load = await stack.enter_async_context(busy(store, rng))
+        daemon = Daemon(folder, roomy(configured(folder, store, up.url)))
+        daemon.state = disk.mount / "state"
+        for number in range(cuts):
+            await run_until_cut(disk, daemon, oracle, rng)
+            mounted = await back(disk, oracle)
+            oracle.found(look(daemon.state / "journal.db", oracle.head, content, whole=True))
+            progress(number + 1, cuts, oracle)
+            if not mounted:
+                return oracle
+        load.cancel()
+        await daemon_drained(oracle, daemon, up)
     return oracle
 
 
 def progress(number: int, of: int, oracle: Oracle) -> None:
-    if sys.stderr.isatty():
-        end = "\n" if number == of else ""
-        print(f"\r{number} of {of} cuts, {oracle.claims} claims", end=end, file=sys.stderr)
+    if sys.stderr.isatty() or number % 20 == 0:
+        end = "\n" if number % 20 == 0 or number == of else ""
+        print(
+            f"\r{number} of {of} cuts, {oracle.claims} claims", end=end, file=sys.stderr, flush=True
+        )
 
 
 def controls(seed: int) -> bool:
     """Run both controls; returns whether both lost what they had claimed."""
     good = True
     for name, control, options in (
-        ("a writer that never waits for the disk (synchronous=OFF)", "synchronous-off", ""),
+        ("a writer that never waits for the disk (synchronous=OFF)", "synchronous-off", "defaults"),
         ("a file system that never flushes (nobarrier)", None, "nobarrier"),
     ):
-        oracle = prove_keeper(CONTROL_CUTS, f"control {seed}", control=control, options=options)
+        proving = prove_keeper(CONTROL_CUTS, f"control {seed}", control=control, options=options)
+        oracle = asyncio.run(proving)
         lost = oracle.faults["lost"]
         verdict = f"{lost} of {oracle.claims} claims lost, as it must"
         if not lost:
@@ -163,14 +192,14 @@ def main() -> int:
     good = controls(chosen.seed)
     began = time.monotonic()
     if chosen.cuts:
-        oracle = prove_keeper(chosen.cuts, str(chosen.seed))
+        oracle = asyncio.run(prove_keeper(chosen.cuts, str(chosen.seed)))
         print(f"{chosen.cuts} power cuts of the writer (seed {chosen.seed}):")
-        print(findings(oracle, upstream=False), flush=True)
+        print(findings(oracle, upstream=True), flush=True)
         good &= not oracle.faults
     if chosen.daemon_cuts:
         oracle = asyncio.run(prove_daemon(chosen.daemon_cuts, chosen.seed))
         print(f"{chosen.daemon_cuts} power cuts of the whole daemon (seed {chosen.seed}):")
-        print(findings(oracle, upstream=False), flush=True)
+        print(findings(oracle, upstream=True), flush=True)
         good &= not oracle.faults
     print(f"in {time.monotonic() - began:.0f} s")
     return 0 if good else 1

@@ -73,7 +73,7 @@ def test_nothing_committed_is_lost_to_kill_9(tmp_path: Path, seed: int) -> None:
 
 
 def test_what_was_claimed_is_kept_and_arrives_through_kills_and_outages() -> None:
-    assert asyncio.run(prove_children(14, 1, None))
+    assert asyncio.run(prove_children(8, 1, None))
 
 
 def test_a_writer_that_claims_too_early_is_caught() -> None:

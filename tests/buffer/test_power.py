@@ -1,5 +1,6 @@
 """The power is cut while the journal is written: what was claimed is there."""
 
+import asyncio
 import subprocess
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def disk_that_forgets(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 def test_nothing_claimed_is_lost_to_power_cuts() -> None:
-    oracle = prove_keeper(4, "test")
+    oracle = asyncio.run(prove_keeper(4, "test"))
     assert not oracle.faults, oracle.told
     assert oracle.claims > 0
     assert oracle.head > 0
