@@ -341,7 +341,7 @@ class Committer:
                         full = error
                         break
                     else:
-                        log.error("%d records are too large for the journal", len(drafts))
+                        log.error("%d records are too large", len(drafts))  # noqa: TRY400
                         self._settled += self._held.lose(groups.pop(0))
                 else:
                     self._held.take_out(some)

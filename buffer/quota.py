@@ -25,6 +25,8 @@ RESERVES = (0.10, 0.05, 0.20, 0.10, 0.0)
 HASHES_SHARE = 0.1
 """The share of the size that hashes of evicted bodies may take; the oldest are folded then."""
 _BATCH = 256
+_STEP = 128
+"""Pages that one round of evictions frees beyond what is needed: a commit waits for it."""
 _TIGHT_BATCH = 32
 """Records evicted together while others fill the disk, and the log has not all its room."""
 _FOLDS = 8
@@ -68,7 +70,7 @@ class Quota:
         self.room = Room(db, path, max_size)
         self._size = (self.room.pages - self.room.slack) * self.room.page
         self._reserves = tuple(share * self._size for share in RESERVES)
-        self._step = min(500, max(8, self.room.pages // 100))
+        self._step = min(_STEP, max(8, self.room.pages // 100))
         self._in_vain = [0] * len(PRIORITIES)
         """Up to where a search found nothing though nothing was evicted."""
         self._searched_again = False
