@@ -57,7 +57,7 @@ class Connector:
         except ssl.SSLError as error:
             raise unsecured(where, error) from error
         except OSError as error:
-            raise Unreachable(f"{where}: {error}") from error
+            raise Unreachable(f"{where}: {error.strerror or error}") from error
         client = AckClient(endpoint, found, link)
         try:
             await client.open(wait)
