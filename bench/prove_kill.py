@@ -227,8 +227,11 @@ async def ask_for_claims(daemon: Daemon, oracle: Oracle) -> None:
         await asyncio.sleep(0.01)
 
 
-async def prove_daemon(kills: int, seed: int) -> bool:
-    """Kill the whole daemon `kills` times; returns whether nothing was wrong."""
+async def prove_daemon(kills: int, seed: int, minutes: float) -> bool:
+    """Kill the whole daemon `kills` times, for `minutes` at most.
+
+    Returns whether nothing was wrong.
+    """
     oracle, rng = Oracle(), random.Random(f"daemon {seed}")
     began = time.monotonic()
 
@@ -241,6 +244,7 @@ async def prove_daemon(kills: int, seed: int) -> bool:
         daemon = Daemon(folder, roomy(configured(folder, store, up.url)))
         load = await stack.enter_async_context(busy(store, rng))
         journal = daemon.state / "journal.db"
+        number = 0
         for number in range(kills):
             await daemon.launch()
             asking = asyncio.create_task(ask_for_claims(daemon, oracle))
@@ -258,9 +262,11 @@ async def prove_daemon(kills: int, seed: int) -> bool:
                 found = await asyncio.to_thread(look, journal, oracle.head, content, whole=whole)
                 oracle.found(found)
             progress(number + 1, kills, oracle)
+            if time.monotonic() > began + minutes * 60:
+                break
         load.cancel()
         await daemon_drained(oracle, daemon, up)
-    tell(f"{kills} kills of the whole daemon", seed, began, oracle, up)
+    tell(f"{number + 1} kills of the whole daemon", seed, began, oracle, up)
     return not oracle.faults
 
 
@@ -283,13 +289,14 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=250, help="of the whole daemon")
     parser.add_argument("--children", type=int, default=1000, help="kills of writer and uplink")
     parser.add_argument("--control", choices=keeper.CONTROLS[:1], help="a lie that must be caught")
+    parser.add_argument("--minutes", type=float, default=1e6, help="for the daemon, at most")
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
     good = True
     if chosen.children:
         good &= asyncio.run(prove_children(chosen.children, chosen.seed, chosen.control))
     if chosen.kills:
-        good &= asyncio.run(prove_daemon(chosen.kills, chosen.seed))
+        good &= asyncio.run(prove_daemon(chosen.kills, chosen.seed, chosen.minutes))
     return 0 if good else 1
 
 
