@@ -98,6 +98,7 @@ class Desk:
                 "sequence": stats.head,
                 "waiting": stats.pending,
                 "lost": sum(stats.lost),
+                "dropped": sum(parts.metrics.evicted.values()),
                 "error": stats.error,
                 "anchor": parts.cloud.anchored(),
                 "public_key": parts.writer.public_key,

@@ -105,6 +105,8 @@ def _on_trial(status: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _journal(journal: dict[str, Any]) -> str:
     text = f"at {journal['sequence']}, {journal['waiting']} waiting, {journal['lost']} lost"
+    if journal["dropped"]:
+        text += f", {journal['dropped']} dropped unsent"
     if anchor := journal["anchor"]:
         signed = "signed" if journal["public_key"] else "not signed: no key"
         text += f"; anchored at {anchor['sequence']}, {signed}"
