@@ -105,6 +105,7 @@ def act_stat(chosen: argparse.Namespace) -> int:
         "last": stat.last,
         "link": stat.link,
         "unsent": unsent,
+        "refused": stat.refused,
         "public_key": _public_key(path),
     }
     if chosen.json:

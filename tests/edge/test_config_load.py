@@ -128,6 +128,8 @@ def test_what_the_daemon_needs_is_typed(configuration: Configuration) -> None:
         200.0,
         20,
     )
+    assert (site.mqtt.keepalive, site.mqtt.expiry, site.mqtt.renewed) == (10.0, None, None)
+    assert site.mqtt.drain_jitter == 5.0, "a rate spares a broker, and so does a spread"
     assert (site.http.host, site.http.port) == ("::1", 0)
     assert site.buffer.path == Path("/tmp/journal")
     assert (site.buffer.max_size, site.buffer.keep) == (2_000_000_000, 2_592_000.0)

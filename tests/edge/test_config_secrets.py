@@ -167,3 +167,14 @@ def test_a_type_of_somebody_else_can_show_no_secret_in_its_refusal(
     )
 
     assert said(folder) == ["devices.yaml:2:31: *** is no token\n    not ***"]
+
+
+def test_the_password_of_the_broker_can_be_read_again(folder: Path) -> None:
+    mqtt = load(folder).site.mqtt
+    assert mqtt is not None
+    assert mqtt.renewed is not None
+    assert mqtt.renewed() == VALUE
+    write(folder / "secrets", "mqtt_password", "another")
+    assert mqtt.renewed() == "another"
+    assert VALUE not in repr(mqtt)
+    assert "another" not in repr(mqtt)
