@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from bench.drain import BARE, bare
 from bench.journal_events import SIZE, drafts, written
 from buffer.message import Message
 from buffer.mqtt import Endpoint, connector
@@ -203,10 +204,14 @@ def main(folder: Path) -> None:
         return
     with Broker(folder, options=["max_queued_messages 1"]) as broker:
         floor = asyncio.run(bare_publisher(broker))
+        library = asyncio.run(bare(broker, BARE))
         size, settled, drain = asyncio.run(outage(folder / "outage.db", broker))
     print(f"outage of {OUTAGE:,} at 1,000/s and its drain: {size:.0f} B/event, log owed", end="")
     print(f" included {settled:.0f}")
-    print(f"drain: {drain:,.0f} events/s, bare publisher {floor:,.0f}, ratio {drain / floor:.2f}")
+    print(
+        f"drain: {drain:,.0f} events/s; the library's bare publisher {library:,.0f}, ratio"
+        f" {drain / library:.2f}; our client's {floor:,.0f}, ratio {drain / floor:.2f}"
+    )
     found = apart("memory", folder / "memory")
     print(
         f"memory, {WAITING:,} waiting: idle {found['idle']:.1f} MB,"
