@@ -5,7 +5,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 from buffer.gap import Gap
@@ -14,6 +13,7 @@ from buffer.journal import Journal
 from buffer.policy import CommitPolicy
 from buffer.record import PRIORITIES, SECURITY, Draft, Kind, Record
 from buffer.storage import JournalBroken, JournalError, JournalFull
+from buffer.traffic import Call, Progress, Stop, TurnedAway
 
 log = logging.getLogger(__name__)
 
@@ -33,52 +33,6 @@ MOST_TOGETHER = 2000
 """Records in one commit at most, so that an urgent one never waits behind a long one."""
 MOST_BYTES = 256 << 10
 """Bytes of bodies in one commit at most, about."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """Something to do with the journal on its thread, and whom to tell."""
-
-    do: Callable[[Journal], object]
-    done: Callable[[object], None]
-    failed: Callable[[BaseException], None]
-    after_marks: bool = False
-    """Whether what was sent so far must be marked before."""
-
-
-@dataclass(frozen=True, slots=True)
-class TurnedAway:
-    """Records that found no room on the way here, while the disk hung: a gap is to tell of them."""
-
-    lost: "Counter[tuple[int, Kind]]"
-
-
-class Stop:
-    """The last thing the thread is told."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """What the loop is told after each commit, failure and opening."""
-
-    settled: int
-    """How many of the drafts handed over are committed or lost by now."""
-    head: int
-    """The last sequence committed; 0 while the journal was never open."""
-    records: Sequence[Record]
-    """What was committed since the last progress, in order."""
-    drafts: int
-    """How many of them this commit took; 0 when there was no commit."""
-    seconds: float
-    """How long it took."""
-    lost: tuple[int, ...]
-    """Records given up so far, by priority."""
-    error: str | None
-    """What the disk says, while it refuses."""
-    unsent: tuple[int, ...]
-    """How many published records the broker does not have, by priority."""
-    oldest: int | None
-    """A sequence that none of them is below; None when there is none."""
 
 
 class Committer:

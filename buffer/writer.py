@@ -12,7 +12,7 @@ from typing import Self, TypeVar, cast
 
 from buffer.ages import Ages
 from buffer.checkpoints import Signer
-from buffer.committer import Call, Committer, Progress, Stop, TurnedAway
+from buffer.committer import Committer
 from buffer.gap import Gap, plain_gap
 from buffer.held import Held
 from buffer.journal import Journal
@@ -20,6 +20,7 @@ from buffer.marks import Spans
 from buffer.opening import Opening, Salvaged, plain_opening, plain_salvaged, plain_topic
 from buffer.policy import CommitPolicy
 from buffer.record import PRIORITIES, TELEMETRY, Draft, Kind, Record
+from buffer.traffic import Call, Progress, Stop, TurnedAway
 
 T = TypeVar("T")
 

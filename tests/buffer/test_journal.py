@@ -64,6 +64,20 @@ def test_the_chain_is_the_one_of_the_contract(tmp_path: Path) -> None:
     assert second.link == sha256(first.link + place + body_hash).digest()
 
 
+def test_each_record_names_the_published_one_of_its_priority_before_it(tmp_path: Path) -> None:
+    with Journal.open(tmp_path / "j.db") as journal:
+        some = [draft(b"a"), draft(b"b", LIFE_SAFETY), draft(b"c"), draft(b"d", topic=None)]
+        records = [*journal.append(some), *journal.append([draft(b"e"), draft(b"f")])]
+    assert [record.previous for record in records] == [None, None, 2, 4, 4, 6]
+
+
+def test_a_short_id_of_hex_digits_stays_text_in_the_file(tmp_path: Path) -> None:
+    with Journal.open(tmp_path / "j.db") as journal:
+        journal.append([Draft(id="ab", kind=Kind.TRACE, priority=4, topic=None, body=b"")])
+    with contextlib.closing(sqlite3.connect(tmp_path / "j.db")) as db:
+        assert db.execute("SELECT id FROM records WHERE sequence = 2").fetchone() == ("ab",)
+
+
 def test_a_new_file_begins_by_saying_so(tmp_path: Path) -> None:
     with Journal.open(tmp_path / "j.db") as journal:
         (first,) = journal.since(0)

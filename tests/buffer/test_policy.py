@@ -78,6 +78,17 @@ def test_fifty_within_a_second_is_busy_and_fifty_in_a_whole_second_is_not() -> N
         assert policy.due == due
 
 
+def test_when_the_busy_time_is_over_what_waits_goes_with_the_next() -> None:
+    policy = CommitPolicy(max_wait=5.0)
+    for n in range(50):
+        policy.arrived(n / 100, TELEMETRY)
+        if n < 49:
+            policy.committed()
+    assert policy.due == 5.49
+    policy.arrived(2.0, TELEMETRY)
+    assert policy.due == 2.0
+
+
 def test_urgent_records_do_not_make_telemetry_wait() -> None:
     policy = CommitPolicy(max_wait=0.1)
     for n in range(100):

@@ -42,6 +42,15 @@ def test_every_unsent_record_is_in_one_span_and_no_other(steps: list[tuple[str, 
         assert all(span.count > 0 for span in unsent.spans)
 
 
+def test_a_span_goes_on_over_512_sequences_of_others_and_no_more() -> None:
+    unsent = Unsent()
+    unsent.extend([1, 513])
+    assert unsent.spans == [Span(first=1, last=513, count=2)]
+    unsent.extend([1026, 1027])
+    assert unsent.spans == [Span(first=1, last=513, count=2), Span(first=1026, last=1027, count=2)]
+    assert unsent.count == 4
+
+
 def test_a_record_after_those_sent_does_not_join_those_before() -> None:
     unsent = Unsent()
     for sequence in (1, 2):
