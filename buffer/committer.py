@@ -109,6 +109,7 @@ class Committer:
         if self._error is not None:
             log.warning("the journal can be written again")
         self._journal, self._error, self._head = journal, None, journal.head
+        self._tidy_due = 0.0
         self._report(missed)
 
     def _take(self) -> None:
