@@ -77,7 +77,7 @@ class Quota:
         self.reload()
 
     def reload(self) -> None:
-        """Forget what was evicted: the transaction was rolled back."""
+        """Forget what was evicted in a transaction that was rolled back, and look anew."""
         self.removal.reload()
         self._free = 0
         """Pages known to be free, at least."""
@@ -86,7 +86,16 @@ class Quota:
         self._own_gone = [0] * len(PRIORITIES)
         """Up to where nothing is left that was never to be sent, but before unsent records."""
 
+    def _rescuing(self) -> bool:
+        """Return whether older records may still be put back from a broken file."""
+        (some,) = self._db.execute(
+            "SELECT EXISTS (SELECT 1 FROM lost WHERE file IS NOT NULL)"
+        ).fetchone()
+        return bool(some)
+
     def _searched(self) -> list[int]:
+        if self._rescuing():
+            return [0] * len(PRIORITIES)
         counters: dict[str, int] = dict(self._db.execute("SELECT name, value FROM counters"))
         return [counters.get(f"searched.{priority}", 0) for priority in PRIORITIES]
 
@@ -149,7 +158,7 @@ class Quota:
                     " is left to go"
                 )
             written += pages_touched(victims, room.page)
-        if self._gone != before:
+        if self._gone != before and not self._rescuing():
             self._db.executemany(
                 "INSERT OR REPLACE INTO counters VALUES (?, ?)",
                 [(f"searched.{priority}", gone) for priority, gone in enumerate(self._gone)],

@@ -179,6 +179,25 @@ def test_a_removed_survivor_among_folded_runs_is_noticed(tmp_path: Path) -> None
         assert (broken.sequence, broken.reason) == (fire.sequence, "removed")
 
 
+def test_after_a_restart_the_search_goes_on_where_it_was(tmp_path: Path) -> None:
+    with Journal.open(tmp_path / "j.db", max_size=MB) as journal:
+        fires = journal.append(drafts(50, LIFE_SAFETY))
+        for _ in range(25):
+            journal.append(drafts(50, TELEMETRY))
+        oldest = kept(journal, TELEMETRY)[0]
+        (there,) = journal._db.execute(
+            "SELECT value FROM counters WHERE name = 'searched.4'"
+        ).fetchone()
+        assert fires[-1].sequence < there < oldest
+    with Journal.open(tmp_path / "j.db", max_size=MB) as journal:
+        for _ in range(10):
+            journal.append(drafts(50, TELEMETRY))
+        left = kept(journal, TELEMETRY)
+        assert left[0] > oldest
+        told = [r.sequence for r in journal.since(left[0] - 1) if r.kind is not Kind.GAP]
+        assert left == told
+
+
 def test_traces_go_before_what_the_broker_does_not_have(tmp_path: Path) -> None:
     with Journal.open(tmp_path / "j.db", max_size=2 * MB) as journal:
         for _ in range(1500):
