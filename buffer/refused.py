@@ -9,6 +9,9 @@ from buffer.record import PRIORITIES, Record
 from buffer.storage import translated
 from buffer.unsent import Unsent
 
+TOGETHER = 100
+"""Records set aside, after which those that were evicted meanwhile are forgotten."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetAside:
@@ -76,10 +79,15 @@ class RefusedRecords:
                 "INSERT OR REPLACE INTO refused (sequence, code, reason) VALUES (?, ?, ?)",
                 (record.sequence, code, reason),
             )
-        known = self._known[record.priority]
+            if len(self) % TOGETHER == 0:
+                self._db.execute(
+                    "DELETE FROM refused WHERE NOT EXISTS"
+                    " (SELECT 1 FROM records WHERE records.sequence = refused.sequence)"
+                )
+                self.load()
         if record.sequence not in self._previous:
             self._previous[record.sequence] = record.previous
-            insort(known, record.sequence)
+            insort(self._known[record.priority], record.sequence)
 
     def clear(self) -> int:
         """Let all of them be tried again, and return how many that are.

@@ -45,6 +45,16 @@ def test_a_journal_of_an_older_schema_has_nothing_set_aside(tmp_path: Path) -> N
         assert journal.refused.sequences() == frozenset()
 
 
+def test_what_was_evicted_meanwhile_is_forgotten(tmp_path: Path) -> None:
+    with Journal.open(tmp_path / "j.db") as journal:
+        records = journal.append([draft() for _ in range(101)])
+        for record in records[:100]:
+            journal.refused.add(record, 0x95, "Packet too large")
+        journal._db.execute("DELETE FROM records WHERE sequence <= ?", (records[49].sequence,))
+        journal.refused.add(records[100], 0x95, "Packet too large")
+        assert len(journal.refused) == 51
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.sampled_from(PRIORITIES), min_size=1, max_size=12), st.data())
 def test_the_counts_are_those_of_the_others(priorities: list[int], data: st.DataObject) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from buffer.journal import Journal
+from buffer.patience import Ladder
 from buffer.record import LIFE_SAFETY, OPERATIONS, SECURITY
 from tests.broker import Broker
 from tests.buffer.fake_broker import FakeBroker, Proxy, Published, disconnect, puback
@@ -156,15 +157,16 @@ def test_life_safety_does_not_wait_for_the_end_of_a_long_pause(
     ],
 )
 def test_a_broker_that_says_no_is_not_hammered_and_new_credentials_are_tried_at_once(
-    tmp_path: Path, code: int, said: str
+    tmp_path: Path, code: int, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("buffer.patience.REFUSED", Ladder(3600.0, 3600.0, 10.0))
+
     async def story() -> None:
         fake = FakeBroker(lambda p: puback(p.mid), code=code)
         async with fake.serving(), site(tmp_path / "j.db", fake.port) as s:
             await until(lambda: bool(s.reasons))
             assert said in s.reasons[0]
             assert said in str(s.uplink.stats.error)
-            await asyncio.sleep(1.5)
             assert fake.connections == 1
             fake.code = 0
             s.uplink.renew("new password")

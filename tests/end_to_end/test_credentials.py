@@ -7,7 +7,7 @@ from pathlib import Path
 from edge.demo.store import configured, simulated
 from tests.broker import Broker
 from tests.daemon import running
-from tests.shop import TOP, connected, events, ids, published, said
+from tests.shop import PANIC, TOP, connected, events, ids, published, said
 
 
 def test_a_new_password_is_taken_without_a_restart_and_nothing_is_lost(tmp_path: Path) -> None:
@@ -23,7 +23,9 @@ def test_a_new_password_is_taken_without_a_restart_and_nothing_is_lost(tmp_path:
         async with simulated(tmp_path) as store:
             config = configured(tmp_path, store, None)
             site, secret = config / "site.yaml", config / "secrets" / "broker"
-            login = f'{{url: "{broker.url}", username: store, password: !secret broker}}'
+            login = (
+                f'{{url: "{broker.url}", username: store, password: !secret broker, expiry: 1h}}'
+            )
             site.write_text(f"{site.read_text()}mqtt: {login}\n")
             secret.parent.mkdir(exist_ok=True)
             secret.write_text("first\n")
@@ -42,6 +44,7 @@ def test_a_new_password_is_taken_without_a_restart_and_nothing_is_lost(tmp_path:
                 )
                 assert not denied["uplink"]["connected"]
                 async with broker.listen(f"{TOP}/#", username="ear", password="ear") as heard:
+                    store.module.set(PANIC, True)
                     secret.write_text("second\n")
                     await connected(daemon)
                     await daemon.until(lambda status: not status["uplink"]["backlog"])
@@ -51,6 +54,12 @@ def test_a_new_password_is_taken_without_a_restart_and_nothing_is_lost(tmp_path:
                 reasons = [fields["reason"] for fields in said(daemon, "uplink.disconnected")]
                 assert "Not authorized" in reasons[-1]
                 assert "second" not in daemon.log
+                expiry = {
+                    str(message.topic): getattr(message.properties, "MessageExpiryInterval", None)
+                    for message in heard.messages
+                }
+                assert 3500 < (expiry[f"{TOP}/event/site/uplink.disconnected"] or 0) <= 3600
+                assert expiry[f"{TOP}/event/panic_office/button.pressed"] is None
                 late = [event for event in events(heard.messages) if event["replayed"]]
                 assert {e["type"] for e in late} >= {"storewarden.uplink.disconnected"}
 
