@@ -89,7 +89,8 @@ class Appending(Reading):
             JournalError: the disk fails. Nothing was kept.
         """
         self._recovery.check_place()
-        self._forget(sent)
+        if sent:
+            self._forget(sent)
         marks = save_marks and self._marks.changed
         if level is None:
             level = min((draft.priority for draft in drafts), default=0)
@@ -120,9 +121,10 @@ class Appending(Reading):
             records = chained(drafts, self._head, self._link, published)
             topics = new_topics(records, self._topics)
             numbers = self._topics | topics if topics else self._topics
-            self._db.executemany(
-                "INSERT INTO topics VALUES (?, ?)", [(n, name) for name, n in topics.items()]
-            )
+            if topics:
+                self._db.executemany(
+                    "INSERT INTO topics VALUES (?, ?)", [(n, name) for name, n in topics.items()]
+                )
             insert(self._db, records, numbers)
             saved = None
             if marks or self._marks.stale or self._marks.due(self._head):
