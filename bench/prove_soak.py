@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import random
 import re
@@ -325,6 +326,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--plant", choices=["leak"])
     chosen = parser.parse_args()
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # the simulator talks to who was killed
     began = time.monotonic()
     found = asyncio.run(
         soak(
