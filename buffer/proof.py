@@ -211,11 +211,20 @@ class Check:
             if not signed:
                 raise DoesNotFit
         elif head is not None and item.before is not None and head != item.before:
-            reason = "not what the folded records after it followed"
-            raise Broken(_changed(self._sure + 1, max(self._sure + 1, item.first - 1), reason))
+            first = min(self._confirmed + 1, item.first)
+            before = records(first, max(first, item.first - 1))
+            raise Broken(
+                Break(
+                    sequence=first,
+                    until=max(first, item.first - 1),
+                    what="remade",
+                    reason=f"changed, removed, added or reordered: {before}, which the folded"
+                    f" {records(item.first, item.last)} do not follow",
+                )
+            )
         if signed:
             self.verdict.folded += item.last - self._expected + 1
-            self._sure = item.last
+            self._sure = self._confirmed = item.last
         else:
             folded = records(item.first, item.last)
             self.verdict.doubts.append(f"{folded}: folded without a signature of a trusted key")
@@ -287,11 +296,6 @@ class Check:
 def records(first: int, last: int) -> str:
     """Return `record 5`, or `records 5 to 7`."""
     return f"record {first}" if first == last else f"records {first} to {last}"
-
-
-def _changed(first: int, last: int, how: str) -> Break:
-    reason = f"changed: {records(first, last)} {'is' if first == last else 'are'} {how}"
-    return Break(sequence=first, until=last, what="changed", reason=reason)
 
 
 def _judge(anchor: Anchor) -> None:

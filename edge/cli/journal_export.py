@@ -18,6 +18,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import msgspec
+
 from edge.cli import words
 from edge.cli.exits import DONE, Failed, WrongUsage
 
@@ -272,13 +274,22 @@ def parsed(body: bytes) -> Any:
     if b"\n" in body or b"\r" in body:
         return None
     try:
-        return json.loads(body.decode(), parse_constant=_refuse)
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        # What is JSON, but too much for the quick one: very long numbers, half characters.
+        return _decoder.decode(body.decode())
     except (ValueError, RecursionError):
         return None
 
 
 def _refuse(word: str) -> None:
     raise ValueError(word)
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse)
+_encoded = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class _Lines:
@@ -293,13 +304,15 @@ class _Lines:
         self._count = 0
 
     def write(self, head: dict[str, Any], body: bytes | None) -> None:
+        line = _encoded(head).encode()[:-1]
         if self._count:
-            self._put(b"}\n")
+            line = b"}\n" + line
         else:
             self._journal = head["proof"]["journal"]
-        self._put(json.dumps(head, ensure_ascii=False).encode()[:-1])
-        if body is not None:
-            self._put(BODY + body)
+        if self._out is not None:
+            line = line if body is None else line + BODY + body
+            self._digest.update(line)
+            self._out.write(line)
         self._count += 1
 
     def close(self) -> None:
@@ -313,8 +326,3 @@ class _Lines:
         if self._out is not None:
             self._out.write(END + json.dumps(end).encode() + b"}\n")
             self._out.flush()
-
-    def _put(self, data: bytes) -> None:
-        if self._out is not None:
-            self._digest.update(data)
-            self._out.write(data)

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
+from functools import lru_cache
 from itertools import chain as joined
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -156,7 +157,7 @@ def _look(sequence: int, topic: str | None, body: bytes) -> Break | None:
     from buffer.chain import Break
     from edge.cli.journal_export import parsed
 
-    if topic is None or "/event/" not in topic:
+    if topic is None or "/event/" not in topic or body.startswith(_named(topic)):
         return None
     told = parsed(body)
     if not isinstance(told, dict) or not {"device", "signal"} <= told.keys():
@@ -165,6 +166,13 @@ def _look(sequence: int, topic: str | None, body: bytes) -> Break | None:
         return None
     reason = f"changed: its topic, {topic}, is not that of its body"
     return Break(sequence=sequence, what="changed", reason=reason)
+
+
+@lru_cache(maxsize=1000)
+def _named(topic: str) -> bytes:
+    """Return how a body begins that has this topic, as the daemon writes it."""
+    device, _, signal = topic.rpartition("/event/")[2].partition("/")
+    return f'{{"signal":"{signal}","device":"{device}",'.encode()
 
 
 def check_export(path: Path, keys: Collection[str] | None, anchors: Sequence[Anchor]) -> Verdict:

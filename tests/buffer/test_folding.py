@@ -67,6 +67,19 @@ def test_runs_that_touch_become_one(path: Path) -> None:
         assert journal._folding.fold(100) == 0
 
 
+def test_runs_that_touch_and_do_not_follow_from_each_other_stay_apart(path: Path) -> None:
+    with opened(path) as journal:
+        evict(journal, [*range(1, 10), *range(11, 20)])
+        journal._folding.fold(100)
+        evict(journal, [10])
+        journal._db.execute("UPDATE evicted SET hash = zeroblob(32)")
+        journal._folding.fold(100)
+        assert runs(journal) == [(1, 10, 1), (11, 19, 1)]
+        broken = examine(journal._db, keys={KEY.public}).broken
+        assert broken is not None
+        assert (broken.sequence, broken.what) == (11, "remade")
+
+
 def test_a_run_that_somebody_edited_is_neither_extended_nor_signed_again(path: Path) -> None:
     with opened(path) as journal:
         evict(journal, range(1, 10))
@@ -181,8 +194,11 @@ def test_a_head_is_kept_with_the_next_records_and_hourly_at_most(
         assert heads() == [1, 5, 65]
     with Journal.open(path, signer=KEY) as journal:
         assert heads() == [1, 5, 65, 66]
+        newest = journal._db.execute("SELECT * FROM checkpoints WHERE sequence = 66").fetchone()
     with Journal.open(path, signer=KEY) as journal:
         assert heads() == [1, 5, 65, 66]
+        again = journal._db.execute("SELECT * FROM checkpoints WHERE sequence = 66").fetchone()
+    assert again == newest
 
 
 def test_old_heads_go_when_there_are_too_many(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

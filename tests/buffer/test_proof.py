@@ -358,6 +358,39 @@ def test_a_run_without_a_signature_is_not_taken_as_good(folded: Path, tmp_path: 
     assert verdict.doubts == ["records 3 to 19: folded without a signature of a trusted key"]
 
 
+def test_records_made_anew_before_a_run_are_shown_by_it(folded: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(folded, tmp_path / "journal.db"))
+    with closing(sqlite3.connect(path)) as db:
+        (before,) = db.execute("SELECT link FROM records WHERE sequence = 1").fetchone()
+        link = chain.link(before, 2, TELEMETRY, chain.body_hash(b"other"))
+        db.execute("UPDATE records SET body = ?, link = ? WHERE sequence = 2", (b"other", link))
+        db.commit()
+    verdict = checked(path)
+    assert found(verdict) == (2, "remade")
+    assert verdict.broken is not None
+    assert "record 2, which the folded records 3 to 19 do not follow" in verdict.broken.reason
+
+
+def test_without_a_key_a_journal_that_is_folded_meanwhile_is_looked_at_again(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "journal.db"
+    with Journal.open(path) as journal:
+        journal.append(drafts(2000))
+        evict(journal, list(range(2, 1500)))
+        journal._folding.fold(10)
+        with closing(storage.connect(path, read_only=True)) as db:
+            folds = [700, 1000]
+
+            def look(_sequence: int, _topic: str | None, _body: bytes) -> None:
+                if folds:
+                    journal._folding.fold(folds.pop())
+
+            verdict = examine(db, look=look)
+    assert verdict.broken is None
+    assert not verdict.good
+
+
 def test_lost_records_and_an_unknown_beginning_are_doubts(path: Path) -> None:
     edit(path, "DELETE FROM records WHERE sequence BETWEEN 13 AND 20;"
          "INSERT INTO lost (first, last, file) VALUES (13, 20, 'journal.db.aside-1')")  # fmt: skip

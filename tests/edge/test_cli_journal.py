@@ -188,9 +188,32 @@ def replaced(number: int, old: bytes, new: bytes) -> Edit:
     return edit
 
 
+ORDER_OF_THE_CURVE = 2**252 + 27742317777372353535851937790883648493
+
+
+def resigned(edit: Callable[[bytes], bytes]) -> Edit:
+    """Change the signature of the whole, and nothing else."""
+
+    def change(lines: list[bytes]) -> list[bytes]:
+        before, mark, rest = lines[-1].rpartition(b'"signature": "')
+        signature = edit(bytes.fromhex(rest[:128].decode()))
+        return [*lines[:-1], before + mark + signature.hex().encode() + rest[128:]]
+
+    return change
+
+
+def again(signature: bytes) -> bytes:
+    """Return the same point and a scalar that is the same modulo the order: RFC 8032 refuses."""
+    scalar = int.from_bytes(signature[32:], "little") + ORDER_OF_THE_CURVE
+    return signature[:32] + scalar.to_bytes(32, "little")
+
+
 @pytest.mark.parametrize(
     ("edit", "told"),
     [
+        (resigned(lambda s: s[:-1] + bytes([s[-1] ^ 1])), "the signature of the export is wrong"),
+        (resigned(lambda s: bytes(64)), "the signature of the export is wrong"),
+        (resigned(again), "the signature of the export is wrong"),
         (replaced(10, b'"eas.alarm"', b'"eas.alurm"'), "record 15: changed"),
         (
             replaced(10, b'"personal_safety"', b'"telemetry"'),
