@@ -96,7 +96,9 @@ class Recovery:
         self._db.execute("INSERT INTO journal VALUES (?, ?)", (journal, used + 1))
         if used:
             self._db.execute("INSERT INTO journal VALUES ('', 1)")
-            there = file if self._wreck is not None else None
+            # One that may not be read now may be another time.
+            held = self._wreck is not None or (file and self._path.with_name(file).is_file())
+            there = file if held else None
             row = (1, there, used)
             self._db.execute("INSERT INTO lost (first, file, last) VALUES (?, ?, ?)", row)
             self._lost = used

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 ACK_WAIT = 10.0
 """Seconds without an answer to a message after which the link counts as dead."""
+LOOK_AGAIN = 5.0
+"""Seconds between looks for what is unsent and in no lane."""
 TICK = 0.25
 """Seconds between looks at what only time changes."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
@@ -78,6 +80,7 @@ class Session:
         self._news = asyncio.Event()
         self._fetching: set[asyncio.Task[None]] = set()
         self._early: list[Record] | None = None
+        self._look_at = self._loop.time() + LOOK_AGAIN
         self._later: asyncio.TimerHandle | None = None
         self._pause = 0.0
         self._paused_until = self._grave_at = float("-inf")
@@ -235,11 +238,17 @@ class Session:
         self._news.set()
 
     async def _sweep(self) -> None:
-        """Take what was refused a while ago into the lanes again, when nothing else is to do."""
-        if not self._refusals.due(self._loop.time()):
+        """Take what was refused a while ago into the lanes again, when nothing else is to do.
+
+        So with what a broken journal's salvage has brought back since the lanes were opened.
+        """
+        now = self._loop.time()
+        found = now >= self._look_at and any(self._writer.stats.unsent)
+        if not found and not self._refusals.due(now):
             return
         if self._flying or self._fetching or any(self.waiting):
             return
+        self._look_at = now + LOOK_AGAIN
         early: list[Record] = []
         self._early = early
         self._lanes = await open_lanes(self._writer, self._lanes.bucket)

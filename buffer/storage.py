@@ -242,11 +242,15 @@ def _is_there(path: Path) -> bool:
 
 def _opened_up(part: Path) -> bool:
     """Return whether a file may be read and written, where the folder may be written."""
-    if os.access(part, os.R_OK | os.W_OK) or not os.access(part.parent, os.W_OK | os.X_OK):
+    if _allowed(part, os.R_OK | os.W_OK) or not _allowed(part.parent, os.W_OK | os.X_OK):
         return True
     with contextlib.suppress(OSError):
         part.chmod(part.stat().st_mode | 0o600)
-    return os.access(part, os.R_OK | os.W_OK)
+    return _allowed(part, os.R_OK | os.W_OK)
+
+
+def _allowed(path: Path, mode: int) -> bool:
+    return os.access(path, mode, effective_ids=True)
 
 
 def _read_only(path: Path) -> sqlite3.Connection:

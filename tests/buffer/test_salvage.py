@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from hypothesis import strategies as st
 
 from buffer import storage
 from buffer.journal import Journal
+from buffer.marks import Spans
 from buffer.pages import TABLE, cell, kind_of, places
 from buffer.record import (
     PRIORITIES,
@@ -29,6 +32,7 @@ from buffer.record import (
 )
 from buffer.runs import Run, remaining, settled
 from buffer.wreck import Wreck
+from buffer.writer import Writer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -487,3 +491,43 @@ def test_no_bytes_at_all_stop_an_opening(tmp_path: Path, data: bytes, where: int
     with Wreck(path) as wreck:
         for entries, _ in wreck.entries():
             assert entries is not None
+
+
+def test_what_is_unsent_goes_up_from_a_broken_journal(tmp_path: Path, sample: Sample) -> None:
+    path = sample.put(tmp_path)
+    broken(path)
+
+    async def main() -> tuple[Spans, int]:
+        async with Writer.open(path, max_size=4 << 20, topic_of=topic_of) as writer:
+            return await writer.begin_lanes()
+
+    spans, _head = asyncio.run(main())
+    assert sum(span.count for some in spans.values() for span in some) >= len(sample.unsent)
+
+
+def test_another_users_file_is_opened_up_or_set_aside(sample: Sample) -> None:
+    if os.geteuid():
+        pytest.skip("to be two users takes root")
+    nobody = 65534
+    with tempfile.TemporaryDirectory() as name:
+        path = sample.put(Path(name))
+        os.chown(name, nobody, nobody)
+        os.chown(path, nobody, nobody)
+        path.chmod(0)
+        os.seteuid(nobody)
+        try:
+            assert storage.obstacle(path) is None
+            assert path.stat().st_mode & 0o777 == 0o600
+        finally:
+            os.seteuid(0)
+        os.chown(path, 0, 0)
+        os.seteuid(nobody)
+        try:
+            found = recovered(path, sample)
+        finally:
+            os.seteuid(0)
+        assert found.started is not None
+        assert "belongs to somebody else" in json.loads(found.started.body)["reason"]
+        path.with_name("journal.db.aside-1").chmod(0o644)
+        again = recovered(path, sample)
+        assert again.records == sample.records
