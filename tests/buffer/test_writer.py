@@ -174,7 +174,7 @@ def test_a_commit_takes_no_mark_along_before_it_is_due_but_the_journal_is_told(
             await writer.flush()
             assert writer.stats.unsent == (0, 0, 0, 1, 0)
             assert unsent_on_disk(path) == 4
-            await writer.call(fail_after_the_next_commit)
+            await writer.call(lose_the_file_in_the_next_commit)
             writer.keep(draft(OPERATIONS))
             await writer.flush()
             writer.keep(draft(OPERATIONS))
@@ -376,6 +376,14 @@ def fail_after_the_next_commit(journal: Journal) -> None:
     def append(*arguments: object, **named: object) -> list[Record]:
         honest(*arguments, **named)  # type: ignore[arg-type]
         raise JournalError("the sync failed")
+
+    journal.append = append  # type: ignore[method-assign]
+
+
+def lose_the_file_in_the_next_commit(journal: Journal) -> None:
+    def append(*_arguments: object, **_named: object) -> list[Record]:
+        journal._db.close()
+        raise JournalError("the disk is gone")
 
     journal.append = append  # type: ignore[method-assign]
 
