@@ -1,5 +1,6 @@
 """A journal of every schema that was ever released opens, whole, in this version."""
 
+import asyncio
 import gzip
 import sqlite3
 from contextlib import closing
@@ -7,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from buffer import storage
 from buffer.journal import Journal
 from buffer.record import TELEMETRY, Draft, Kind
-from buffer.storage import schema
+from buffer.storage import JournalError, schema
+from buffer.writer import Writer
 
 FILES = Path(__file__).parent / "files"
 
@@ -51,3 +54,54 @@ def test_an_older_journal_can_be_read_without_changing_it(tmp_path: Path, versio
         assert journal.verify() is None
         assert journal.tail(1)[0].sequence == journal.head
     assert path.read_bytes() == before
+
+
+def test_a_migration_that_is_cut_off_anywhere_is_done_or_not_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = unpacked(1, tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(storage, "_settle", lambda _db: None)
+        with closing(storage.connect(path, read_only=False)):
+            files = {s: Path(f"{path}{s}").read_bytes() for s in ("", "-wal")}
+    log = files["-wal"]
+    assert len(log) > 4096
+    versions = set()
+    for cut in [0, 32, len(log) - 1, len(log), *range(500, len(log), len(log) // 12)]:
+        path.write_bytes(files[""])
+        Path(f"{path}-wal").write_bytes(log[:cut])
+        with closing(sqlite3.connect(path)) as db:
+            versions.add(db.execute("PRAGMA user_version").fetchone()[0])
+        with Journal.open(path) as journal:
+            assert journal.stat().records == 349
+            assert journal.stat().unsent == (7, 13, 53, 66, 2)
+            assert journal.verify() is None
+    assert versions == {1, 2}
+
+
+def test_a_migration_that_fails_changes_nothing_and_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = unpacked(1, tmp_path)
+    released = schema()
+    failing = [*released, "CREATE TABLE half (x INTEGER); INSERT INTO nowhere VALUES (1);"]
+
+    async def main() -> None:
+        monkeypatch.setattr(storage, "schema", lambda: failing)
+        async with Writer.open(path) as writer:
+            draft = Draft(id="held", kind=Kind.EVENT, priority=TELEMETRY, topic=None, body=b"{}")
+            writer.keep(draft)
+            with pytest.raises(JournalError, match="nowhere"):
+                await writer.call(lambda journal: journal.head)
+            assert "nowhere" in (writer.stats.error or "")
+            with closing(sqlite3.connect(path)) as db:
+                assert db.execute("PRAGMA user_version").fetchone() == (len(released),)
+                assert db.execute("SELECT count(*) FROM records").fetchone() == (349,)
+                assert not db.execute("SELECT * FROM sqlite_schema WHERE name = 'half'").fetchone()
+            monkeypatch.setattr(storage, "schema", lambda: released)
+            await writer.flush()
+
+    asyncio.run(main())
+    with Journal.open(path, read_only=True) as journal:
+        assert journal.tail(1)[0].id == "held"
+        assert journal.stat().records == 350
