@@ -90,7 +90,7 @@ class AckClient(aiomqtt.Client):
         """Publish `message`; see `Publisher.publish`."""
         future: asyncio.Future[None] = self._loop.create_future()
         if self.ended.done():
-            _fail(future, Unreachable("not sent: the link has ended"))
+            _fail(future, self.ended.result())
             return future
         try:
             topic, said = packets.topic_name(message.topic), self._properties_of(message)

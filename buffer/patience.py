@@ -21,6 +21,9 @@ class Ladder:
 
 AWAY = Ladder(0.1, LONGEST_WAIT, 1.0)
 """Nobody answers, or the link was cut."""
+BROKEN = Ladder(0.1, 5.0, 5.0)
+"""The broker grants a link, and ends it soon without a word: a record may be the reason, or another
+client of our name."""
 OCCUPIED = Ladder(1.0, 10.0, 10.0)
 """The broker answers that it has no time."""
 REFUSED = Ladder(10.0, 60.0, 10.0)
@@ -43,7 +46,7 @@ class Patience:
 
         `code` is the reason code that the broker gave, if it gave one.
         """
-        ladder = _ladder(code, connected=lasted > 0)
+        ladder = _ladder(code, lasted)
         if ladder is not self._ladder or lasted >= ladder.settled:
             self._wait = ladder.first
         self._ladder, wait = ladder, self._wait
@@ -51,9 +54,11 @@ class Patience:
         return wait * (1 - self._jitter() / 2)
 
 
-def _ladder(code: int | None, *, connected: bool) -> Ladder:
+def _ladder(code: int | None, lasted: float) -> Ladder:
     if code == TAKEN_OVER:
         return TAKEN
-    if code in DENIED and not connected:
+    if code in DENIED and not lasted:
         return REFUSED
-    return OCCUPIED if code in BUSY or code in SENT_AWAY else AWAY
+    if code in BUSY or code in SENT_AWAY:
+        return OCCUPIED
+    return BROKEN if 0 < lasted < BROKEN.settled else AWAY

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,10 +12,11 @@ from typing import NoReturn
 from buffer.journal import Journal
 from buffer.lanes import TokenBucket, spread
 from buffer.message import Connect, Message, Publisher, Refused, Unreachable
+from buffer.patience import BROKEN, Patience
 from buffer.patience import LONGEST_WAIT as LONGEST_WAIT
-from buffer.patience import Patience
 from buffer.record import Record
 from buffer.refusals import Refusals
+from buffer.refused import SetAside
 from buffer.session import Counts, Render, Sent, Session, open_lanes
 from buffer.storage import JournalError
 from buffer.suspicion import Suspicion
@@ -26,6 +28,11 @@ BIRTH_WAIT = 10.0
 """Seconds that the first messages may take."""
 FAREWELL_WAIT = 2.0
 """Seconds that saying goodbye may take."""
+SHORT = 3
+"""Links in a row that end soon without a word, from which on it is said what that may mean."""
+AGAIN_AND_AGAIN = "; it ends every link soon: is there a second box with this site id?"
+SHOWN = 20
+"""Records set aside that are told one by one."""
 _NOT_YET = "not connected yet"
 
 
@@ -93,10 +100,12 @@ class Uplink:
         self._patience = Patience(jitter)
         self._hurry = asyncio.Event()
         self._connections = 0
+        self._short = 0
         self._states: dict[str, bytes] = {}
         self._unsent_states: dict[str, bytes] = {}
         self._refusals = Refusals(on_refused)
         self._refused_known = False
+        self._shown: deque[SetAside] = deque(maxlen=SHOWN)
         self._suspicion: Suspicion[Sent] = Suspicion()
         self._noting: set[asyncio.Task[None]] = set()
         self._counts = Counts()
@@ -120,6 +129,10 @@ class Uplink:
             refused=len(self._refusals),
             set_aside=self._refusals.aside,
         )
+
+    def set_aside(self) -> list[SetAside]:
+        """Return the last records that were set aside, oldest first."""
+        return list(self._shown)
 
     def publish_state(self, topic: str, payload: bytes) -> None:
         """Keep `payload` as the retained state of `topic` and send it; of several, the newest.
@@ -151,6 +164,7 @@ class Uplink:
         """
         count = await self._writer.call(lambda journal: journal.refused.clear())
         self._refusals.retry()
+        self._shown.clear()
         if self._session is not None:
             self._session.wake()
         return count
@@ -174,7 +188,10 @@ class Uplink:
                 await self._serve(link)
         except Unreachable as error:
             code = error.code
-            self._down(str(error), code)
+            short = error.hung_up and loop.time() - began < BROKEN.settled
+            self._short = self._short + 1 if short and began <= loop.time() else 0
+            hint = AGAIN_AND_AGAIN if self._short >= SHORT else ""
+            self._down(f"{error}{hint}", code)
         except JournalError as error:
             self._down(str(error), None)
         lasted = max(loop.time() - began, 1e-6) if began <= loop.time() else 0.0
@@ -197,9 +214,11 @@ class Uplink:
         unfollow = self._writer.follow(early.extend)
         try:
             if not self._refused_known:
-                self._refusals.remember(
-                    await self._writer.call(lambda journal: journal.refused.sequences())
+                known, shown = await self._writer.call(
+                    lambda journal: (journal.refused.sequences(), journal.refused.shown(SHOWN))
                 )
+                self._refusals.remember(known)
+                self._shown.extend(shown)
                 self._refused_known = True
             lanes = await open_lanes(self._writer, self._bucket)
             await _deliver(link, self._birth(), BIRTH_WAIT)
@@ -252,6 +271,14 @@ class Uplink:
 
     def _set_aside(self, record: Record, refused: Refused) -> None:
         self._refusals.set_aside(record, refused)
+        self._shown.append(
+            SetAside(
+                sequence=record.sequence,
+                topic=record.topic or "",
+                code=refused.code,
+                reason=refused.reason,
+            )
+        )
         task = asyncio.get_running_loop().create_task(self._note(record, refused))
         self._noting.add(task)
         task.add_done_callback(self._noting.discard)

@@ -222,7 +222,13 @@ class Cloud:
         if self._uplink is None:
             nothing = {"connected": False, "error": None, "backlog": 0, "oldest_unsent": 0.0}
             counts = {"published": 0, "rejected": 0, "refused": 0, "set_aside": 0}
-            return {"configured": False, **nothing, **counts, "certificates": {}}
+            return {
+                "configured": False,
+                **nothing,
+                **counts,
+                "set_aside_last": [],
+                "certificates": {},
+            }
         stats = self._uplink.stats
         return {
             "configured": True,
@@ -234,6 +240,10 @@ class Cloud:
             "rejected": stats.rejected,
             "refused": stats.refused,
             "set_aside": stats.set_aside,
+            "set_aside_last": [
+                {"sequence": one.sequence, "topic": one.topic, "reason": one.reason}
+                for one in self._uplink.set_aside()
+            ],
             "certificates": {
                 which: utc(datetime.fromtimestamp(ends, UTC))
                 for which, ends in self.certificates().items()

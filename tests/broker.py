@@ -90,7 +90,7 @@ class Broker:
     ) -> None:
         self._folder = folder
         self._acl = acl
-        self._options = tuple(options)
+        self.options = tuple(options)
         self._anonymous = anonymous
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
@@ -173,7 +173,7 @@ class Broker:
             "log_type warning",
             "log_type notice",
             "log_type information",
-            *self._options,
+            *self.options,
         ]
         if self._acl is not None:
             acl = self._folder / f"mosquitto-{port}.acl"

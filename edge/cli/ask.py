@@ -120,6 +120,8 @@ def _uplink(uplink: dict[str, Any]) -> str:
     told = [link, f"{uplink['backlog']} unsent", f"{uplink['published']} published"]
     for key, text in (("refused", "refused, tried again"), ("set_aside", "set aside for good")):
         told += [f"{uplink[key]} {text}"] if uplink[key] else []
+    if last := uplink["set_aside_last"][-1:]:
+        told.append(f"the last was {last[0]['sequence']}: {last[0]['reason']}")
     return ", ".join(told)
 
 

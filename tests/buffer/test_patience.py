@@ -20,7 +20,15 @@ def test_a_link_that_held_is_taken_up_again_at_once() -> None:
 
 
 def test_a_link_that_breaks_at_once_each_time_is_not_hammered() -> None:
-    assert waits(None, 0.2) == [0.1, 0.2, 0.4, 0.8, 0.8, 0.8]
+    assert waits(None, 0.2, 8) == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+
+
+def test_a_broker_that_was_away_in_between_is_taken_up_again_at_once() -> None:
+    patience = Patience(lambda: 0.0)
+
+    assert [patience.after(None, lasted) for lasted in (0.2, 0.2, 0.0, 0.2)] == [
+        0.1, 0.2, 0.1, 0.1,
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("code", [0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C, 0x9C, 0x9D])
