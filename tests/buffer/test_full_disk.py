@@ -92,7 +92,7 @@ def test_on_a_disk_filled_by_others_fires_take_the_place_of_telemetry(disk: Path
             await writer.flush()
             return writer.stats.lost
 
-    assert sum(asyncio.run(main())) == 0
+    assert sum(asyncio.run(asyncio.wait_for(main(), 2 * LIMIT))) == 0
     assert names(path, LIFE_SAFETY) == [str(n) for n in range(600)]
     assert names(path, TELEMETRY)[-1] == "1499"
 
@@ -117,7 +117,7 @@ def test_a_disk_that_is_full_at_the_start_takes_a_fire_and_the_rest_when_there_i
             await until(writer, path, SECURITY, 50)
             assert writer.stats.error is None
 
-    asyncio.run(main())
+    asyncio.run(asyncio.wait_for(main(), 2 * LIMIT))
     assert names(path, LIFE_SAFETY) == ["fire"]
     assert names(path, SECURITY) == [str(n) for n in range(50)]
 
@@ -138,7 +138,7 @@ def test_a_disk_that_refuses_everything_counts_and_tells_what_was_lost(disk: Pat
             await writer.flush()
             return writer.stats.lost
 
-    lost = asyncio.run(main())
+    lost = asyncio.run(asyncio.wait_for(main(), 2 * LIMIT))
     assert names(path, LIFE_SAFETY) == ["fire"]
     assert len(names(path, TELEMETRY)) == 149 - lost[TELEMETRY]
     assert lost[:TELEMETRY] == (0, 0, 0, 0)

@@ -74,7 +74,7 @@ def test_while_a_reader_holds_the_log_telemetry_waits_and_a_fire_does_not(tmp_pa
             assert writer.stats.error is None
             assert sum(writer.stats.lost) == 0
 
-    asyncio.run(main())
+    asyncio.run(asyncio.wait_for(main(), 2 * LIMIT))
     with Journal.open(path, read_only=True) as journal:
         assert journal.verify() is None
     left = [name for name in names(path, TELEMETRY) if name != "its trace"]
@@ -93,7 +93,7 @@ def test_what_can_never_fit_is_given_up_and_stops_nobody(tmp_path: Path) -> None
             assert writer.stats.error is None
             return writer.stats.lost
 
-    assert asyncio.run(main()) == (0, 0, 1, 0, 0)
+    assert asyncio.run(asyncio.wait_for(main(), 2 * LIMIT)) == (0, 0, 1, 0, 0)
     assert names(path, SECURITY) == ["after"]
 
 
