@@ -58,7 +58,8 @@ class Cloud:
         self._site, self._writer, self._encoder = site, writer, encoder
         self._speaker, self._clock = speaker, clock
         self._states, self._devices = states, tuple(devices)
-        self._corrections = corrections
+        self.corrections = corrections
+        """What is known of times when the clock was wrong."""
         self._began = clock.tick()
         self._refused_at = float("-inf")
         self._asides: deque[float] = deque(maxlen=ASIDE_TOGETHER)
@@ -89,7 +90,7 @@ class Cloud:
 
     def _render(self, record: Record, replayed: bool) -> Message:  # noqa: FBT001
         message = message_of(
-            record, self._site.site, replayed=replayed, corrections=self._corrections
+            record, self._site.site, replayed=replayed, corrections=self.corrections
         )
         expiry = self._site.mqtt.expiry if self._site.mqtt else None
         if expiry is None or record.priority < Priority.operations:

@@ -53,4 +53,5 @@ def voice(parts: Parts) -> Voice | None:
         return connector_to(mqtt, f"storewarden-{site.site}-sparkplug", will)
 
     node = Node(mqtt.sparkplug, site.site, VERSION, parts.drivers, states.of, clock.now)
-    return Voice(node, parts.writer, connect, parts.places.state / NOTE)
+    note = parts.places.state / NOTE
+    return Voice(node, parts.writer, connect, note, true_time=parts.cloud.corrections.true_time)

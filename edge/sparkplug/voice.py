@@ -13,6 +13,8 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import replace
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import NoReturn
@@ -53,12 +55,15 @@ class Voice:
         connect: Callable[[Message], Talk],
         note: Path,
         *,
+        true_time: Callable[[str, float], datetime | None] = lambda _boot, _tick: None,
         wait: float = WAIT,
     ) -> None:
         """`connect` takes the will; `note` is the file that remembers how far the host is.
 
-        `wait` is the seconds between attempts to connect.
+        `true_time` knows the time of a boot's tick where the clock was wrong. `wait` is the seconds
+        between attempts to connect.
         """
+        self._true_time = true_time
         self._wait = wait
         self._node, self._writer, self._connect, self._note = node, writer, connect, note
         self._births, self._through = _read(note)
@@ -149,7 +154,10 @@ class Voice:
 
     def _say(self, link: Conversation, record: Record, *, historical: bool) -> None:
         try:
-            told = self._node.said(event_of(record), historical=historical)
+            event = event_of(record)
+            if (at := self._true_time(event.boot, event.tick)) is not None:
+                event = replace(event, at=at)
+            told = self._node.said(event, historical=historical)
         except (msgspec.DecodeError, ValueError):
             return  # not one of ours: made by another version
         self._tell(link, told)

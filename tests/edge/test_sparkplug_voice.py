@@ -41,7 +41,9 @@ def opened(writer: Writer, number: int) -> None:
 
 
 @asynccontextmanager
-async def telling(writer: Writer, broker: Broker, note: Path) -> AsyncIterator[None]:
+async def telling(
+    writer: Writer, broker: Broker, note: Path, corrected: datetime | None = None
+) -> AsyncIterator[None]:
     def connect(will: Message) -> Talk:
         return connector(Endpoint(url=broker.url, client_id="sparkplug", will=will))
 
@@ -49,7 +51,8 @@ async def telling(writer: Writer, broker: Broker, note: Path) -> AsyncIterator[N
         return {"link": ("up", 0.0)} if device == "door_front" else {}
 
     node = Node("retail", "store_0421", "1", ("door_front",), states, lambda: AT)
-    running = asyncio.create_task(Voice(node, writer, connect, note, wait=0.05).run())
+    voice = Voice(node, writer, connect, note, true_time=lambda _boot, _tick: corrected, wait=0.05)
+    running = asyncio.create_task(voice.run())
     try:
         yield
     finally:
@@ -144,6 +147,27 @@ def test_a_killed_broker_brings_births_with_the_next_number(tmp_path: Path) -> N
         assert isinstance(raw, bytes)
         metrics = payload._payload().FromString(raw).metrics
         return int(next(m.long_value for m in metrics if m.name == "bdSeq"))
+
+    with Broker(tmp_path) as broker:
+        asyncio.run(main())
+
+
+def test_a_time_that_was_wrong_is_told_as_it_was(tmp_path: Path) -> None:
+    later = datetime(2026, 11, 20, 13, 0, tzinfo=UTC)
+
+    async def main() -> None:
+        async with (
+            Writer.open(tmp_path / "journal.db") as writer,
+            broker.listen("spBv1.0/#") as received,
+            telling(writer, broker, tmp_path / "note", later),
+        ):
+            await received.count(2)
+            opened(writer, 1)
+            await until_numbers(received, [(1, False)])
+            raw = received.messages[-1].payload
+            assert isinstance(raw, bytes)
+            metrics = payload._payload().FromString(raw).metrics
+            assert {m.timestamp for m in metrics} == {1795179600000}
 
     with Broker(tmp_path) as broker:
         asyncio.run(main())
