@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,8 @@ def test_what_left_unsent_is_told_exactly(tmp_path: Path) -> None:
     assert sum(gap["count"] for gap in gaps) + stat.unsent[TELEMETRY] == 6000
     assert {(gap["reason"], gap["priority"]) for gap in gaps} == {("quota", TELEMETRY)}
     assert [gap["kinds"] for gap in gaps] == [{"event": gap["count"]} for gap in gaps]
-    assert all(gap["first"] <= gap["last"] for gap in gaps)
+    assert all(gap["last"] - gap["first"] + 1 >= gap["count"] for gap in gaps)
+    assert all(one["last"] < next_["first"] for one, next_ in pairwise(gaps))
 
 
 def test_sent_records_go_before_unsent_ones_of_their_priority(tmp_path: Path) -> None:
