@@ -25,7 +25,8 @@ class Lost(NamedTuple):
 
     first: int
     last: int
-    file: str
+    file: str | None
+    """The name it was set aside as, while more of it may still be read."""
 
 
 Item = Entry | Run | Lost
@@ -151,7 +152,8 @@ class Check:
             self._take_run(item)
         elif item.first == self._expected:
             lost = records(item.first, item.last)
-            self.verdict.doubts.append(f"{lost}: lost with the damaged file {item.file}")
+            where = "by damage" if item.file is None else f"with the damaged file {item.file}"
+            self.verdict.doubts.append(f"{lost}: lost {where}")
             self._pass(item.last, None)
         else:
             raise DoesNotFit

@@ -190,7 +190,7 @@ def contents(db: sqlite3.Connection, first: int, last: int) -> Iterator[tuple[It
                 yield Run(sequence, _number(number), before, _bytes(link), signature), None
                 end = max(end, _number(number))
             else:
-                yield Lost(sequence, _number(number), str(more)), None
+                yield Lost(sequence, _number(number), None if more is None else str(more)), None
                 end = max(end, _number(number))
         first = end + 1
 

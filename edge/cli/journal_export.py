@@ -114,9 +114,13 @@ def export(chosen: argparse.Namespace, path: Path, zone: str, site: str | None) 
 
                 row = table(stack.enter_context(chosen.csv.open("wb")), zone)
             lines = _Lines(out, signer)
-            with storage.translated("read"):
-                for head, body in _lines(db, wanted, site, signer, corrections, row):
-                    lines.write(head, body)
+            found = _lines(db, wanted, site, signer, corrections, row)
+            while True:
+                with storage.translated("read"):
+                    line = next(found, None)
+                if line is None:
+                    break
+                lines.write(*line)
             lines.close()
     except JournalError as error:
         raise Failed(str(error)) from None

@@ -116,7 +116,7 @@ class Export:
         if kind == "folded":
             item = _run(sequence, told)
         elif kind == "lost":
-            item = Lost(sequence, _number(told["last"]), str(told["file"]))
+            item = Lost(sequence, _number(told["last"]), _text_or_none(told["file"]))
         elif "hash" in told:
             item = Entry(sequence, _priority(told), bytes.fromhex(told["hash"]), None)
         else:

@@ -397,6 +397,8 @@ def test_lost_records_and_an_unknown_beginning_are_doubts(path: Path) -> None:
     verdict = checked(path)
     assert verdict.broken is None
     assert verdict.doubts == ["records 13 to 20: lost with the damaged file journal.db.aside-1"]
+    edit(path, "UPDATE lost SET file = NULL")
+    assert checked(path).doubts == ["records 13 to 20: lost by damage"]
     edit(path, CHANGED_BODY + "22")
     assert found(checked(path)) == (22, "changed")
     edit(path, "UPDATE journal SET id = ''")

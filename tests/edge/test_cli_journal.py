@@ -362,6 +362,21 @@ def test_an_export_to_a_pipe_is_the_same(box: Path, script: ModuleType) -> None:
     assert stranger(script, out.encode())
 
 
+def test_a_reader_that_has_gone_is_no_error(tmp_path: Path) -> None:
+    with Journal.open(tmp_path / "journal.db") as journal:
+        journal.append([said(n) for n in range(500)])
+    words = [sys.executable, "-m", "edge.cli.main", "journal", "export", "--file"]
+    with subprocess.Popen(
+        [*words, tmp_path / "journal.db"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as export:
+        assert export.stdout is not None
+        assert export.stderr is not None
+        assert export.stdout.read(20) == b'{"sequence": 1, "id"'
+        export.stdout.close()
+        assert export.stderr.read() == b""
+    assert export.returncode == 0
+
+
 def test_without_the_key_it_says_how_far_it_is_signed(
     box: Path, script: ModuleType, tmp_path: Path
 ) -> None:
