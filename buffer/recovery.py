@@ -33,6 +33,8 @@ _ASIDE_SHARE = 4
 """What is set aside may take the size given, divided by this."""
 _PAGES = 64
 """Pages that a stretch takes beside its records."""
+_LEAST = 8 << 10
+"""Bytes of a stretch at least; of a small journal a transaction must be small too."""
 _GAPS_TOLD = 20
 """Stretches of lost records that are told one by one."""
 
@@ -120,6 +122,8 @@ class Recovery:
             if wreck is not None:
                 from buffer.salvage import Salvage
 
+                if self.max_size is not None:
+                    wreck.together = min(wreck.together, max(_LEAST, self.max_size // 64))
                 self.salvage = Salvage(
                     self._db,
                     self._marks,

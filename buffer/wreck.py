@@ -23,7 +23,7 @@ from buffer.rows import KINDS, Row, to_record
 HIGHEST = 1 << 39
 """Sequence numbers above cannot be."""
 TOGETHER = 512 << 10
-"""Bytes of pages read at a time."""
+"""Bytes of pages read at a time, where nobody wants less."""
 _IMAGE_BITS = 24
 _HASH = 76
 """The serial type of 32 bytes."""
@@ -70,6 +70,8 @@ class Wreck:
         self._order = array("Q")
         self._active: list[int] = []
         self._carried: Entry | None = None
+        self.together = TOGETHER
+        """Bytes of pages that make one stretch."""
         self._below = min(below, HIGHEST)
         self._folded: list[tuple[int, int]] = []
         self.rejected = 0
@@ -102,7 +104,7 @@ class Wreck:
         """
         below, at = self._below, 0
         while at < len(self._order) or self._active or self._carried:
-            end = min(at + max(1, TOGETHER // self._pages.size), len(self._order))
+            end = min(at + max(1, self.together // self._pages.size), len(self._order))
             self._active += [self._image(n) for n in range(at, end)]
             at = end
             floor = (self._order[at] >> _IMAGE_BITS) + 1 if at < len(self._order) else 0

@@ -23,6 +23,7 @@ from buffer.journal import Journal
 from buffer.marks import Spans
 from buffer.pages import TABLE, cell, kind_of, places
 from buffer.record import (
+    OPERATIONS,
     PRIORITIES,
     SECURITY,
     TELEMETRY,
@@ -238,7 +239,7 @@ def test_of_a_file_with_a_bad_page_only_what_was_on_it_is_gone(
         10,
         11,
         12,
-        *dice.sample(range(13, len(data) // size), 12),
+        *dice.sample(range(13, len(data) // size), 3),
     ]
     for page in pages:
         folder = tmp_path / str(page)
@@ -410,6 +411,31 @@ def test_a_second_damage_before_the_first_is_over_loses_neither(
     assert len(storage.asides(path)) == 2
 
 
+def test_where_room_is_short_what_matters_more_is_taken_over_and_the_size_is_kept(
+    tmp_path: Path, sample: Sample
+) -> None:
+    path = sample.put(tmp_path)
+    broken(path)
+    live = [
+        Draft(id=f"live {n}", kind=Kind.EVENT, priority=OPERATIONS, topic="t", body=bytes(1000))
+        for n in range(200)
+    ]
+    with Journal.open(path, max_size=1 << 20, topic_of=topic_of) as journal:
+        for n in range(0, 200, 10):
+            journal.append(live[n : n + 10])
+        kept = [r for r in journal.since(0) if r.id.startswith("live")]
+        while journal.salvage():
+            assert path.stat().st_size + Path(f"{path}-wal").stat().st_size < 1 << 20
+        assert journal.verify() is None
+        found = {r.sequence: r for r in journal.since(0)}
+        for sequence, record in sample.records.items():
+            if record.priority <= SECURITY:
+                assert found[sequence] == record
+        assert len(found.keys() & sample.records.keys()) < len(sample.records)
+        assert [r for r in found.values() if r.id.startswith("live")] == kept
+        assert kept
+
+
 def test_what_was_taken_over_does_not_take_the_disk_twice(tmp_path: Path, sample: Sample) -> None:
     path = sample.put(tmp_path)
     broken(path)
@@ -430,7 +456,9 @@ def test_where_no_mark_is_left_all_is_sent_again(tmp_path: Path, sample: Sample)
     assert found.unsent == published
 
 
-def test_a_newer_file_is_taken_over_by_who_comes_back_to_it(tmp_path: Path, sample: Sample) -> None:
+def test_a_newer_file_is_taken_over_by_who_comes_back_to_it(
+    tmp_path: Path, sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = sample.put(tmp_path)
     with closing(sqlite3.connect(path)) as db:
         db.execute(f"PRAGMA user_version = {len(storage.schema()) + 1}")
@@ -438,7 +466,15 @@ def test_a_newer_file_is_taken_over_by_who_comes_back_to_it(tmp_path: Path, samp
     newer = path.with_name(f"journal.db.schema-{len(storage.schema()) + 1}")
     found = recovered(path, sample)
     assert found.records == sample.records
-    assert newer.exists()
+    before = newer.read_bytes()
+    recovered(path, sample)
+    assert newer.read_bytes() == before
+    later = [*storage.schema(), "CREATE TABLE later (x INTEGER);"]
+    monkeypatch.setattr(storage, "schema", lambda: later)
+    found = recovered(path, sample)
+    assert found.records == sample.records
+    assert not newer.exists()
+    assert len(storage.asides(path)) == 1
 
 
 def test_a_file_that_is_removed_while_open_is_saved_from_what_is_open(
