@@ -179,21 +179,24 @@ class Quota:
     def _evict(self, level: int, size: int, head: int, losses: Losses) -> list[Victim]:
         """Evict one batch and return it; empty when nothing may go."""
         snapshot = self._marks.latest.get(Kind.SNAPSHOT, 0)
-        for prey in self._preys(level, size, snapshot - 1 if snapshot else head, head):
+        # The last snapshot is passed by, but it will not always be the last.
+        before = snapshot - 1 if snapshot else head
+        for prey in self._preys(level, size, before, head):
             priority = prey.priority
             for first, last, which in self._stretches(priority, prey.last):
                 if which == "unsent" and not prey.unsent:
                     continue
                 victims = self._find(prey, first, last, which, snapshot)
                 if which == "own":
-                    self._own_gone[priority] = victims[-1].sequence if victims else last
+                    reached = victims[-1].sequence if victims else last
+                    self._own_gone[priority] = min(reached, before)
                 elif not victims and first == self._gone[priority] + 1:
-                    self._gone[priority] = last
+                    self._gone[priority] = min(last, before)
                 if victims:
                     self.removal.remove(victims, losses)
                     spans = self._marks.unsent[priority].spans
                     if which != "own" and (not spans or victims[-1].sequence < spans[0].first):
-                        self._gone[priority] = victims[-1].sequence
+                        self._gone[priority] = min(victims[-1].sequence, before)
                     return victims
         return []
 

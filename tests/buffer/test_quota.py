@@ -215,3 +215,17 @@ def test_traces_go_before_what_the_broker_does_not_have(tmp_path: Path) -> None:
         assert kinds.count(Kind.TRACE) == 0
         assert kinds.count(Kind.EVENT) == journal.stat().unsent[SECURITY]
         assert journal.verify() is None
+
+
+def test_a_snapshot_that_was_passed_by_goes_when_there_is_a_later_one(tmp_path: Path) -> None:
+    def snapshot() -> list[Draft]:
+        return drafts(1, TELEMETRY, topic=None, kind=Kind.SNAPSHOT)
+
+    with Journal.open(tmp_path / "j.db", max_size=MB) as journal:
+        (first,) = journal.append(snapshot())
+        for _ in range(30):
+            journal.append(drafts(50, SECURITY))
+        journal.append(snapshot())
+        for _ in range(30):
+            journal.append(drafts(50, SECURITY))
+        assert first.sequence not in {r.sequence for r in journal.since(0)}
