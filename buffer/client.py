@@ -123,18 +123,21 @@ class AckClient(aiomqtt.Client):
             self._client.subscribe(topic, _QOS)
 
     async def close(self) -> None:
-        """Say goodbye if the link is up, and let go of everything. Never raises."""
-        if self._connected.done() and not self.ended.done():
-            self._client.disconnect()
-            await asyncio.wait([self.ended], timeout=GOODBYE_WAIT)
-        self._drop(Unreachable("closed"))
-        self._client._sock_close()
-        self._link.close()
+        """Say goodbye if the link is up, and let go of everything, also when cancelled."""
+        try:
+            if self._connected.done() and not self.ended.done():
+                self._client.disconnect()
+                await asyncio.wait([self.ended], timeout=GOODBYE_WAIT)
+        finally:
+            self._drop(Unreachable("closed"))
+            self._client._sock_close()
+            self._link.close()
+            if self._connected.done() and not self._connected.cancelled():
+                self._connected.exception()
+            if self._misc_task is not None:
+                self._misc_task.cancel()
         if self._misc_task is not None:
-            self._misc_task.cancel()
             await asyncio.gather(self._misc_task, return_exceptions=True)
-        if self._connected.done() and not self._connected.cancelled():
-            self._connected.exception()
 
     def _free_mid(self) -> int:
         while (mid := self._client._mid_generate()) in self._acks:

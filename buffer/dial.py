@@ -48,7 +48,7 @@ class Dialer:
         ends, lasts, refused = loop.time() + LONG, LONG, 0
         attempts: set[asyncio.Task[socket.socket]] = set()
         done: set[asyncio.Task[socket.socket]] = set()
-        found: socket.socket | None = None
+        won: asyncio.Task[socket.socket] | None = None
         try:
             for address in itertools.cycle(addresses):
                 attempts.add(loop.create_task(_attempt(address, lasts)))
@@ -59,8 +59,8 @@ class Dialer:
                 for task in done:
                     error = task.exception()
                     if error is None:
-                        found = task.result()
-                        return found
+                        won = task
+                        return task.result()
                     refused += not isinstance(error, TimeoutError)
                     if refused >= len(addresses):
                         raise error
@@ -68,12 +68,11 @@ class Dialer:
                     break
             raise TimeoutError(f"no answer within {LONG:.0f} s")
         finally:
-            for task in attempts:
+            # Not awaited here: who is cancelled meanwhile would lose the one that was found.
+            for task in attempts | done:
                 task.cancel()
-            await asyncio.gather(*attempts, return_exceptions=True)
-            won = [t for t in attempts | done if not t.cancelled() and t.exception() is None]
-            for link in {task.result() for task in won} - {found}:
-                link.close()
+                if task is not won:
+                    task.add_done_callback(_let_go)
 
     async def _addresses(self) -> list[Address]:
         for family in (socket.AF_INET, socket.AF_INET6):
@@ -94,6 +93,11 @@ class Dialer:
         elif not self._known:
             raise TimeoutError("the name server does not answer")
         return self._known
+
+
+def _let_go(attempt: asyncio.Task[socket.socket]) -> None:
+    if not attempt.cancelled() and attempt.exception() is None:
+        attempt.result().close()
 
 
 async def _look_up(host: str, port: int) -> list[Address]:
