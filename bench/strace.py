@@ -6,8 +6,10 @@ succeeds: the kernel has forgotten that it was to be written. Only writing it ag
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -96,11 +98,13 @@ def run(
         strace += ["-e", f"inject={fault}"]
     out, err = folder / "out", folder / "err"
     with out.open("wb") as said, err.open("wb") as complained:
-        process = subprocess.Popen([*strace, *command], stdout=said, stderr=complained)
+        process = subprocess.Popen(
+            [*strace, *command], stdout=said, stderr=complained, start_new_session=True
+        )
         try:
             code: int | None = process.wait(LIMIT)
         except subprocess.TimeoutExpired:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # the program outlives its strace
             process.wait()
             code = None
     lines = out.read_text().splitlines(keepends=True)
