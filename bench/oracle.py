@@ -184,7 +184,7 @@ class Oracle:
         for arrival in self._waiting:
             self._check_arrival(arrival)
         self._waiting.clear()
-        self.most_waiting = max(self.most_waiting, len(self._file) - len(self._arrived))
+        self.most_waiting = max(self.most_waiting, self.waiting)
 
     def arrived(self, arrival: Arrival) -> None:
         """Take one message from upstream."""
@@ -210,6 +210,11 @@ class Oracle:
     def owed(self) -> int:
         """How many records the file holds that are to be published."""
         return len(self._file)
+
+    @property
+    def waiting(self) -> int:
+        """How many of them had not arrived at the last look, about."""
+        return max(len(self._file) - len(self._arrived), 0)
 
     @property
     def missing(self) -> set[str]:

@@ -40,6 +40,8 @@ from tests.daemon import Daemon
 EVERYTHING = "storewarden/#"
 WHOLE_EACH = 50
 """The whole chain is verified after so many kills; new records are checked after each."""
+MANY = 20_000
+"""Records that wait, from which on the keeper only sends."""
 LONGEST_LIFE = 1.2
 """Seconds from when its rules run in which the daemon is killed."""
 
@@ -68,6 +70,18 @@ async def one_life(oracle: Oracle, rng: random.Random, *arguments: str) -> None:
         else:
             await first_claim(process, oracle, before)
             await asyncio.sleep(rng.uniform(0.0, 2.0 if rng.random() < 0.05 else 0.25))
+    finally:
+        await killed(process, claims)
+    oracle.interrupted()
+
+
+async def draining_life(oracle: Oracle, rng: random.Random, *arguments: str) -> None:
+    """Run the keeper with nothing to keep, and kill it while it sends what waits."""
+    drain = (*arguments, "--drain")
+    process = await asyncio.create_subprocess_exec(*command(*drain), stdout=subprocess.PIPE)
+    claims = asyncio.create_task(claims_of(process, oracle))
+    try:
+        await asyncio.sleep(rng.uniform(0.2, 4.0))
     finally:
         await killed(process, claims)
     oracle.interrupted()
@@ -182,7 +196,9 @@ async def prove_children(kills: int, seed: int, control: str | None) -> bool:
         more = ["--control", control] if control else []
         for number in range(kills):
             arguments = ("--seed", f"{seed}.{number}", "--broker", up.url, *more)
-            await one_life(oracle, rng, str(journal), *arguments)
+            # The more waits, the more often somebody lives to send it.
+            live = draining_life if rng.random() < oracle.waiting / MANY else one_life
+            await live(oracle, rng, str(journal), *arguments)
             whole = number % WHOLE_EACH == 0
             if journal.exists() or oracle.head:
                 oracle.found(look(journal, oracle.head, keeper.content, whole=whole))
