@@ -81,8 +81,8 @@ async def credentials(endpoint: Endpoint) -> Credentials:
     Raises:
         Unreachable: a certificate or key cannot be read, or they do not fit each other.
     """
-    if not endpoint.secure and not callable(endpoint.password):
-        return Credentials(endpoint.password, None, b"")
+    if not (endpoint.secure or callable(endpoint.password) or endpoint.ca or endpoint.cert):
+        return read_credentials(endpoint)
     return await asyncio.to_thread(read_credentials, endpoint)
 
 

@@ -89,6 +89,19 @@ def test_new_files_are_seen_and_half_a_change_is_not_taken(tmp_path: Path) -> No
         asyncio.run(main())
 
 
+@pytest.mark.parametrize("password", [None, "word"])
+def test_without_files_nothing_ever_changes(tmp_path: Path, password: str | None) -> None:
+    async def main() -> None:
+        connect = connector(
+            Endpoint(url=broker.url, client_id="site", username="site", password=password)
+        )
+        async with connect():
+            assert not connect.renewed()
+
+    with Broker(tmp_path) as broker:
+        asyncio.run(main())
+
+
 def test_a_password_is_read_at_each_connection(tmp_path: Path) -> None:
     passwords, secret = tmp_path / "passwords", tmp_path / "secret"
 
