@@ -107,8 +107,8 @@ def _past(snapshot: Record | None, after: Iterable[Record], last: Sequence[Recor
     # What a file says of itself when it begins has the time of a clock that knew nothing yet.
     newest = [event for event in found if not _of_journal(event)] or found
     corrections = _corrections(state or {}, steps)
-    last = _last(newest, state or {}, corrections)
-    return Past(last=last, state=state, steps=tuple(steps), corrections=corrections)
+    known = _last(newest, state or {}, corrections)
+    return Past(last=known, state=state, steps=tuple(steps), corrections=corrections)
 
 
 def _corrections(state: Mapping[str, Any], steps: Sequence[Event | float]) -> Corrections:
