@@ -60,7 +60,9 @@ class Credentials:
         """When each certificate ends, Unix time: `own`, `broker`, `ca`; those that are known."""
 
     async def run(self) -> None:
-        """Look at the files until cancelled."""
+        """Look at the files until cancelled; return at once where there are none."""
+        if self._mqtt.renewed is None and not self._mqtt.url.startswith("mqtts:"):
+            return
         while True:
             await self.look()
             await asyncio.sleep(LOOK_EVERY)

@@ -116,6 +116,14 @@ def test_new_files_make_the_link_anew_and_half_a_change_does_not(tmp_path: Path)
     play(story, House(tmp_path, days=60))
 
 
+def test_where_there_is_nothing_to_look_at_nobody_looks(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        house.credentials._mqtt = Mqtt(url="mqtt://b")
+        await asyncio.wait_for(house.credentials.run(), 10)
+
+    play(story, House(tmp_path, days=60))
+
+
 def test_a_missing_file_is_no_reason_to_fall(tmp_path: Path) -> None:
     async def story(house: House) -> None:
         house.own.unlink()
