@@ -166,13 +166,13 @@ class Appending(Reading):
             self._own += self._keep([], level=level, after=evict)
 
     def _forget(self, records: Iterable[Record]) -> None:
-        with storage.translated("mark what was sent"):
+        with storage.sound("mark what was sent"), storage.translated("mark what was sent"):
             for record in records:
                 self._marks.forget(record)
 
     def _save(self, *, counters: bool = False) -> None:
         # A lost mark costs one repeat, so it is not worth a sync.
-        with storage.translated("mark what was sent"):
+        with storage.sound("mark what was sent"), storage.translated("mark what was sent"):
             self._db.execute("PRAGMA synchronous = NORMAL")
             try:
                 with self._transaction("mark what was sent", pages=_MARK_PAGES):

@@ -12,7 +12,7 @@ from buffer.held import Held, groups_within
 from buffer.journal import Journal
 from buffer.policy import CommitPolicy
 from buffer.record import PRIORITIES, SECURITY, Draft, Kind, Record
-from buffer.storage import JournalBroken, JournalError, JournalFull
+from buffer.storage import NONSENSE, JournalBroken, JournalError, JournalFull
 from buffer.traffic import Call, Progress, Stop, TurnedAway
 
 log = logging.getLogger(__name__)
@@ -81,17 +81,32 @@ class Committer:
     def run(self) -> None:
         """Serve the inbox until told to stop, then commit what is left and close the journal."""
         while not self._stopping:
-            if self._journal is None and time.monotonic() >= self._retry:
+            with self._going_on():
+                if self._journal is None and time.monotonic() >= self._retry:
+                    self._open()
+                self._take()
+                self._commit_what_is_due()
+                self._tidy()
+                self._serve_later()
+        with self._going_on():
+            if self._journal is None:
                 self._open()
-            self._take()
-            self._commit_what_is_due()
-            self._tidy()
-            self._serve_later()
-        if self._journal is None:
-            self._open()
-            self._commit_what_is_due()
+                self._commit_what_is_due()
         if self._journal is not None:
             self._journal.close()
+
+    @contextmanager
+    def _going_on(self) -> Iterator[None]:
+        """Let nothing that a file may hold end the thread."""
+        try:
+            yield
+        except NONSENSE as error:
+            log.exception("the journal holds what it cannot hold")
+            failure = JournalError(f"{type(error).__name__}: {error}")
+            if self._journal is None:
+                self._failed(failure)
+            else:
+                self._lost_hold(self._journal, failure)
 
     def _open(self) -> None:
         # Only once: what a failed attempt left behind must not push out an older aside.
@@ -104,6 +119,7 @@ class Committer:
                 missed = list(journal.since(self._head))
                 self._settled += self._held.drop_known(record.id for record in missed)
         except (JournalError, OSError) as error:
+            self._doubt(error)
             self._failed(error)
             return
         if self._error is not None:
@@ -230,11 +246,14 @@ class Committer:
 
     def _lost_hold(self, journal: Journal, error: Exception) -> None:
         """Close a journal that failed; it is opened again soon."""
-        damaged = isinstance(error, JournalBroken) and self._doubted_enough()
-        self._distrust = str(error) if damaged else None
+        self._doubt(error)
         journal.close()
         self._journal = None
         self._failed(error)
+
+    def _doubt(self, error: Exception) -> None:
+        damaged = isinstance(error, JournalBroken) and self._doubted_enough()
+        self._distrust = str(error) if damaged else None
 
     def _doubted_enough(self) -> bool:
         """Count a moment in which the file looked damaged; returns whether it is taken as such."""
@@ -350,7 +369,9 @@ class Committer:
 
     def _report(self, records: Sequence[Record], *, seconds: float = 0.0) -> None:
         if self._journal is not None:
-            self._unsent, self._oldest = self._journal.unsent_counts()
+            # What was committed is told of in any case: nobody may commit it again.
+            with suppress(*NONSENSE):
+                self._unsent, self._oldest = self._journal.unsent_counts()
         self._tell(
             Progress(
                 settled=self._settled,

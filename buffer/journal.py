@@ -91,7 +91,7 @@ class Journal(Appending):
         journal._sign(signer)
         if max_size is not None:
             folding = journal._folding
-            with storage.translated(f"open {path}"):
+            with storage.sound(f"open {path}"), storage.translated(f"open {path}"):
                 quota = Quota(journal._db, journal._marks, max_size, path=path, folding=folding)
                 retention = Retention(journal._db, journal._marks, quota.removal, keep, tick)
                 journal._quota, journal._housework = (
@@ -118,7 +118,7 @@ class Journal(Appending):
         db = storage.connect(path, read_only=read_only)
         journal = cls(path, db, read_only=read_only)
         try:
-            with storage.translated(f"open {path}"):
+            with storage.sound(f"open {path}"), storage.translated(f"open {path}"):
                 begun = journal._refresh()
                 if not begun and read_only:
                     raise OSError("it has no records yet")  # noqa: TRY301
@@ -140,13 +140,14 @@ class Journal(Appending):
         Raises:
             JournalError: not now; try again.
         """
-        more = self._recovery.step(
-            self._head,
-            self._quota,
-            clear=self._clear,
-            transaction=self._transaction,
-            keep=self._keep_own,
-        )
+        with storage.sound("take over records"):
+            more = self._recovery.step(
+                self._head,
+                self._quota,
+                clear=self._clear,
+                transaction=self._transaction,
+                keep=self._keep_own,
+            )
         if more:
             self._first = self._recovery.first
             self._read_topics()
@@ -293,7 +294,7 @@ class Journal(Appending):
             return time.monotonic() - begun, own
         if self._housework is None:
             return HOUR, []
-        with storage.translated("tidy up"):
+        with storage.sound("tidy up"), storage.translated("tidy up"):
             wait = self._housework.step(self._head)
         own, self._own = self._own, []
         return wait, own

@@ -50,7 +50,7 @@ def examine(
         JournalError: a part of the file cannot be read.
     """
     given = tuple(anchors)
-    with storage.translated("verify"):
+    with storage.sound("verify"), storage.translated("verify"):
         seen = _version(db)
         verdict = _walk(db, keys, given, look)
         if verdict.broken is not None and _version(db) != seen:

@@ -46,8 +46,8 @@ class Reading:
 
     def _select(self, where: str, values: tuple[object, ...]) -> list[Record]:
         query = f"SELECT {COLUMNS} FROM records {where}"  # noqa: S608
-        with storage.translated("read"):
+        with storage.sound("read"), storage.translated("read"):
             rows = self._db.execute(query, values).fetchall()
             if self._read_only:
                 self._names = dict(self._db.execute("SELECT topic, name FROM topics"))
-        return [to_record(row, self._names) for row in rows]
+            return [to_record(row, self._names) for row in rows]

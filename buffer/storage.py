@@ -17,6 +17,8 @@ APPLICATION = 0x53574A31
 ASIDES_KEPT = 3
 """How many broken files stay beside the journal."""
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What comes of values that no journal holds: SQLite checks neither types nor texts."""
 _UNREADABLE = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ}
 _TABLE = re.compile(r"^CREATE TABLE .*?^\);$", re.MULTILINE | re.DOTALL)
 _LOOKS = 6
@@ -50,12 +52,27 @@ def translated(doing: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         whole = getattr(error, "sqlite_errorcode", 0)
-        code = sqlite3.SQLITE_CORRUPT if whole in _UNREADABLE else whole & 0xFF
+        # That a text is none is found by Python, which has no code for it.
+        damaged = whole in _UNREADABLE or (not whole and "decode" in str(error))
+        code = sqlite3.SQLITE_CORRUPT if damaged else whole & 0xFF
         full = JournalFull if code == sqlite3.SQLITE_FULL else JournalError
         kind = JournalBroken if code in _BROKEN else full
         raise kind(f"cannot {doing}: {error}") from error
     except OSError as error:
         raise JournalError(f"cannot {doing}: {error}") from error
+
+
+@contextmanager
+def sound(doing: str) -> Iterator[None]:
+    """Call a file broken that holds what no journal holds.
+
+    Raises:
+        JournalBroken: it does.
+    """
+    try:
+        yield
+    except NONSENSE as error:
+        raise JournalBroken(f"cannot {doing}: {type(error).__name__}: {error}") from error
 
 
 def schema() -> list[str]:
@@ -76,7 +93,7 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     with translated(f"open {path}"):
         db = _read_only(path) if read_only else sqlite3.connect(path, isolation_level=None)
     try:
-        with translated(f"open {path}"):
+        with sound(f"open {path}"), translated(f"open {path}"):
             db.execute("PRAGMA busy_timeout = 5000")
             _check(db, path)
             if read_only:
@@ -115,8 +132,10 @@ def set_aside(path: Path) -> Path:
     version = schema_of(path)
     if version > len(schema()):
         aside = path.with_name(f"{path.name}.schema-{version}")
-        if aside.exists():
-            aside = aside.with_name(f"{aside.name}-{number}")
+        again = 0
+        while any(Path(f"{aside}{suffix}").exists() for suffix in ("", "-wal")):
+            again += 1
+            aside = path.with_name(f"{path.name}.schema-{version}-{again}")
     move(path, aside)
     prune(path, None)
     return aside
