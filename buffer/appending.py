@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from buffer import storage
+from buffer import noted, storage
 from buffer.chained import chained, new_topics
 from buffer.checkpoints import Checkpoints
 from buffer.gap import Gap, plain_gap
@@ -42,6 +42,8 @@ class Appending(Reading):
         """What the broker will never take as it is."""
         self._topics: dict[str, int] = {}
         self._reserved = 0
+        self._noted = 0
+        """The last sequence that was noted as committed."""
         self._quota: Quota | None = None
         self._own: list[Record] = []
         """Records of gaps that nobody was told of yet."""
@@ -186,7 +188,14 @@ class Appending(Reading):
     def _reserve(self) -> None:
         if self._head >= self._reserved:
             self._reserved = self._head + _RESERVED
-            storage.reserve(self.path, self._reserved)
+            self._noted = self._head
+            noted.reserve(self.path, self._reserved, noted.Head(self._head, self._link))
+
+    def _note_head(self) -> None:
+        """Note the head beside the file, which may lose its end and look whole."""
+        if self._head > self._noted:
+            self._noted = self._head
+            noted.keep_head(self.path, self._reserved, noted.Head(self._head, self._link))
 
     @contextmanager
     def _transaction(self, doing: str, *, pages: int = 0, level: int = 0) -> Iterator[None]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from buffer import chain, storage
+from buffer import chain, noted, storage
 from buffer.appending import Appending
 from buffer.ballast import make_way
 from buffer.chain import Break
@@ -60,14 +60,14 @@ class Journal(Appending):
     ) -> Self:
         """Open `path`, beginning a new file where there is none.
 
-        A damaged file, one of a newer version, or one distrusted for the reason given is set aside
-        first; `salvage` takes over what it still has, and `salvaged` makes the record of that,
-        `topic_of` the topic of a record that the file tells none of any more. `max_size` is
-        the most bytes the file and all beside it may take; `keep` is how old a record may get, in
-        seconds of `tick`, which is None while it is not known; without `max_size` it has no effect.
-        `opening` makes the first record of a new
-        file, `gap` the record of what left unsent because of the size. `signer` signs heads and
-        folded runs; what is there is signed as found when this signer never did.
+        A damaged file, one that lost its end, one of a newer version, or one distrusted for the
+        reason given is set aside first; `salvage` takes over what it still has, and `salvaged`
+        makes the record of that, `topic_of` the topic of a record that the file tells none of any
+        more. `max_size` is the most bytes the file and all beside it may take; `keep` is how old a
+        record may get, in seconds of `tick`, which is None while it is not known; without
+        `max_size` it has no effect. `opening` makes the first record of a new file, `gap` the
+        record of what left unsent because of the size. `signer` signs heads and folded runs; what
+        is there is signed as found when this signer never did.
 
         Raises:
             JournalTooNew, JournalBroken: it is, and `read_only` forbids to set it aside.
@@ -76,7 +76,7 @@ class Journal(Appending):
         if read_only:
             return cls._load(path, read_only=True)
         make_way(path)
-        reason = distrust or storage.obstacle(path)
+        reason = distrust or storage.obstacle(path) or storage.shortened(path)
         if reason is None:
             try:
                 journal = storage.sure(lambda: cls._load(path, read_only=False, opening=opening))
@@ -193,7 +193,12 @@ class Journal(Appending):
         return found[0] if found else None
 
     def anchor(self) -> Anchor:
-        """Return the head, signed where there is a key; now and then it is kept in the file."""
+        """Return the head, signed where there is a key; now and then it is kept in the file.
+
+        It is noted beside the file too, so that a file that loses its end is found out.
+        """
+        if not self._read_only:
+            self._note_head()
         return self._checkpoints.anchor(self._head, self._link)
 
     def stat(self) -> Stat:
@@ -237,6 +242,7 @@ class Journal(Appending):
         if not self._read_only:
             with suppress(JournalError, sqlite3.ProgrammingError):
                 self._save(counters=True)
+            self._note_head()
         self._recovery.close()
         self._db.close()
 
@@ -258,7 +264,7 @@ class Journal(Appending):
         self._marks.start(used)
         self._link = chain.genesis(self._id)
         with self._transaction("begin a journal"):
-            self._recovery.write(self._id, used, told.file)
+            self._recovery.write(self._id, used, told)
         self.append([opening(told)])
 
     def _read_topics(self) -> None:
@@ -312,5 +318,5 @@ class Journal(Appending):
         self._marks.load(self._first)
         self.refused.load()
         self._recovery.count()
-        self._reserved = storage.reserved(self.path)
+        self._reserved = noted.reserved(self.path)
         return True

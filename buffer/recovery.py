@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buffer import storage
+from buffer import noted, storage
 from buffer.gap import Gap
 from buffer.marks import Marks
 from buffer.opening import Opening, Salvaged, plain_salvaged, plain_topic
@@ -76,10 +76,10 @@ class Recovery:
             newer = sorted(self._path.parent.glob(f"{self._path.name}.schema-*"))
         old = storage.asides(self._path) + newer
         source = max(old, key=_set_aside_at, default=None)
-        noted = storage.reserved(self._path)
+        bound = noted.reserved(self._path)
         newest = None
         if source is not None:
-            self._wreck = _wreck(source, noted)
+            self._wreck = _wreck(source, bound)
             newest = None if self._wreck is None else self._wreck.newest()
         link = None if newest is None else newest.columns[6] if newest.table == "records" else None
         told = Opening(
@@ -89,10 +89,11 @@ class Recovery:
             link=link.hex() if isinstance(link, bytes) else None,
             reason=reason,
         )
-        return max(noted, 0 if newest is None else newest.last), told
+        return max(bound, 0 if newest is None else newest.last), told
 
-    def write(self, journal: str, used: int, file: str | None) -> None:
+    def write(self, journal: str, used: int, told: Opening) -> None:
         """Write how the file begins, inside the caller's transaction."""
+        file, readable = told.file, told.sequence or 0
         self._db.execute("DELETE FROM journal")
         self._db.execute("DELETE FROM lost")
         self._db.execute("INSERT INTO journal VALUES (?, ?)", (journal, used + 1))
@@ -101,8 +102,16 @@ class Recovery:
             # One that may not be read now may be another time.
             held = self._wreck is not None or (file and self._path.with_name(file).is_file())
             there = file if held else None
-            row = (1, there, used)
-            self._db.execute("INSERT INTO lost (first, file, last) VALUES (?, ?, ?)", row)
+            known = noted.head(self._path)
+            committed = 0 if known is None else min(known.sequence, used)
+            if committed <= readable:
+                committed = 0
+            # What is known to have been there, and what may have been: salvage tells them apart.
+            rows = [(1, there, committed), (committed + 1, there, used)]
+            self._db.executemany(
+                "INSERT INTO lost (first, file, last) VALUES (?, ?, ?)",
+                [row for row in rows if row[0] <= row[2]],
+            )
             self._lost = used
 
     def resume(self) -> bool:
@@ -118,7 +127,7 @@ class Recovery:
             newer = _newer(name) > known
             wreck, self._wreck = self._wreck, None
             if wreck is None:
-                wreck = None if newer else _wreck(source, storage.reserved(self._path))
+                wreck = None if newer else _wreck(source, noted.reserved(self._path))
             if wreck is not None:
                 from buffer.salvage import Salvage
 
@@ -324,13 +333,13 @@ def _place(path: Path) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
     return found[0], found[1]
 
 
-def _wreck(source: Path, noted: int) -> Wreck | None:
+def _wreck(source: Path, bound: int) -> Wreck | None:
     try:
         if not source.is_file() and not Path(f"{source}-wal").is_file():
             return None
         from buffer.wreck import HIGHEST, Wreck
 
-        return Wreck(source, below=noted + 1 if noted else HIGHEST)
+        return Wreck(source, below=bound + 1 if bound else HIGHEST)
     except OSError as error:
         log.error("%s cannot be read: %s", source, error.strerror)  # noqa: TRY400
         return None

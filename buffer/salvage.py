@@ -111,20 +111,22 @@ class Salvage:
 
     def result(self) -> Salvaged:
         """Return what became of the file, once there is no more of it."""
-        before = self._lost_before()
+        before, begun = self._lost_before(), self._begun()
+        runs = self._still_lost()
+        # The newest numbers are those that may have been used; those before them were.
+        known = max(self.last or 0, runs[-1].first - 1 if runs else 0)
         lost = [
-            (run.first, min(run.last, self.last))
-            for run in self._still_lost()
-            if self.last is not None
-            and self._begun() <= run.last
-            and run.first <= self.last
+            (run.first, min(run.last, known))
+            for run in runs
+            if begun <= run.last
+            and run.first <= known
             and not any(b.first <= run.first and run.last <= b.last for b in before)
         ]
         return Salvaged(
             file=self.source.name,
             records=self.records,
             unsent=self.unsent,
-            lost=tuple((max(first, self._begun()), last) for first, last in lost),
+            lost=tuple((max(first, begun), last) for first, last in lost),
             last=self.last,
         )
 

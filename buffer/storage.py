@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
+from buffer import noted
+
 T = TypeVar("T")
 
 APPLICATION = 0x53574A31
@@ -21,6 +23,13 @@ NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What comes of values that no journal holds: SQLite checks neither types nor texts."""
 _UNREADABLE = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ}
 _TABLE = re.compile(r"^CREATE TABLE .*?^\);$", re.MULTILINE | re.DOTALL)
+_LAST = (
+    "SELECT max((SELECT ifnull(max(sequence), 0) FROM records),"
+    " (SELECT ifnull(max(sequence), 0) FROM evicted), (SELECT ifnull(max(last), 0) FROM folded))"
+)
+"""The last number used: the newest records may have lost their bodies already."""
+_LAST = """SELECT max(coalesce((SELECT max(sequence) FROM records), 0),
+  coalesce((SELECT max(sequence) FROM evicted), 0), coalesce((SELECT max(last) FROM folded), 0))"""
 _LOOKS = 6
 """How often a file is looked at before it counts as damaged: SQLite calls it so as well when the
 disk failed to read."""
@@ -188,10 +197,10 @@ def obstacle(path: Path) -> str | None:
         if not _is_there(path):
             if left:
                 return f"{path} is missing; its log is still there"
-            return f"{path} is missing" if reserved(path) else None
+            return f"{path} is missing" if noted.reserved(path) else None
         if path.exists() and not path.is_file():
             return f"{path} is not a file"
-        if path.exists() and not path.stat().st_size and (left or reserved(path)):
+        if path.exists() and not path.stat().st_size and (left or noted.reserved(path)):
             return f"{path} is empty"
         for suffix in ("", "-wal", "-shm"):
             if (part := Path(f"{path}{suffix}")).exists() and not _opened_up(part):
@@ -212,31 +221,32 @@ def asides(path: Path) -> list[Path]:
     return sorted(found, key=_number)
 
 
-def reserved(path: Path) -> int:
-    """Return a sequence number that no record of `path` is above, as far as was noted; else 0."""
-    try:
-        return int(_note(path).read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return 0
+def shortened(path: Path) -> str | None:
+    """Return how `path` shows that its newest records are gone; None: nothing shows that.
 
-
-def reserve(path: Path, sequence: int) -> None:
-    """Note that sequence numbers up to `sequence` may be in use, even if the file gets lost.
-
-    A disk that refuses the note refuses records too; that is said there.
+    SQLite takes a log that was cut or removed for one that ended there. To be asked before it may
+    write, which makes away with the rest of such a log.
     """
-    note = _note(path)
-    fresh = note.with_name(f"{note.name}.new")
-    with contextlib.suppress(OSError):
-        with fresh.open("w", encoding="ascii") as file:
-            file.write(f"{sequence}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(note)
-
-
-def _note(path: Path) -> Path:
-    return path.with_name(f"{path.name}.reserved")
+    known = noted.head(path)
+    if known is None:
+        return None
+    try:
+        db = _read_only(path)
+    except (sqlite3.Error, OSError):
+        return None  # whoever opens it says why
+    try:
+        last = db.execute(_LAST).fetchone()[0]
+        found = db.execute("SELECT link FROM records WHERE sequence = ?", (known.sequence,))
+        links = found.fetchall()
+    except sqlite3.Error:
+        return None
+    finally:
+        db.close()
+    if last < known.sequence:
+        return f"{path} ends at record {last}; record {known.sequence} was committed"
+    if links and links[0][0] != known.link:
+        return f"record {known.sequence} of {path} is not the one that was committed"
+    return None
 
 
 def _number(aside: Path) -> int:
