@@ -11,7 +11,7 @@ A Journal is used from the thread that opened it.
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -305,11 +305,30 @@ class Journal(Appending):
         own, self._own = self._own, []
         return wait, own
 
+    def _newest(self, starts: Mapping[int, bytes]) -> tuple[int, bytes] | None:
+        """Return number and link of the last record, though its body may have had to go since.
+
+        `starts` is what each chain starts from, by the number of its first record.
+        """
+        found: list[tuple[int, bytes]] = [
+            row
+            for query in (
+                "SELECT sequence, link FROM records ORDER BY sequence DESC LIMIT 1",
+                "SELECT last, link FROM folded ORDER BY first DESC LIMIT 1",
+            )
+            if (row := self._db.execute(query).fetchone()) is not None
+        ]
+        head, link = max(found, default=(0, b""))
+        after = "SELECT sequence, priority, hash FROM evicted WHERE sequence > ? ORDER BY sequence"
+        for sequence, priority, body_hash in self._db.execute(after, (head,)):
+            link = chain.link(starts.get(sequence, link), sequence, priority, body_hash)
+            head = sequence
+        return (head, link) if head else None
+
     def _refresh(self) -> bool:
         """Read the state of the journal from the file; returns whether there is one."""
         chains = self._db.execute("SELECT id, first FROM journal ORDER BY first").fetchall()
-        newest = "SELECT sequence, link FROM records ORDER BY sequence DESC LIMIT 1"
-        last = self._db.execute(newest).fetchone()
+        last = self._newest({first: chain.genesis(own) for own, first in chains if own})
         if not chains or last is None:
             return False
         self._id, self._first = chains[-1][0], chains[0][1]

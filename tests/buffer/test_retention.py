@@ -131,3 +131,19 @@ def test_a_smaller_size_is_reached_while_records_are_taken(tmp_path: Path) -> No
         assert {r.sequence for r in fires} <= kept
         assert sum(f.stat().st_size for f in tmp_path.iterdir()) <= 2 * MB
     assert steps > 10
+
+
+def test_numbers_go_on_above_records_that_have_all_left(tmp_path: Path) -> None:
+    tick = Tick()
+    tick.now = 1000.0
+    with opened(tmp_path / "j.db", tick) as journal:
+        journal.mark_sent(journal.append(drafts(20, TELEMETRY)))
+        pass_days(journal, tick, 3.2)
+        before = journal.stat()
+        assert (before.last, before.evicted) == (21, 21)
+    with opened(tmp_path / "j.db", tick) as journal:
+        again = journal.stat()
+        assert (again.journal, again.last, again.link) == (before.journal, 21, before.link)
+        (after,) = journal.append(drafts(1, TELEMETRY))
+        assert after.sequence == 22
+        assert journal.verify() is None
