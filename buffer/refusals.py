@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from buffer.message import Refused
-from buffer.record import Record
+from buffer.record import LIFE_SAFETY, Record
 
 log = logging.getLogger(__name__)
 
 FIRST_WAIT = 60.0
-"""Seconds before a refused record is tried again; doubles each time."""
+"""Seconds before a refused record is tried again; doubles each time, but for life_safety."""
 LONGEST_WAIT = 3600.0
 KNOWN = 10_000
 """Refused records that are remembered; of more, the oldest are tried again sooner."""
@@ -35,6 +35,8 @@ class Refusals:
         self._known: dict[int, _Refusal] = {}
         self._aside: set[int] = set()
         self._asked = False
+        self._grave: dict[int, Record] = {}
+        """Those of life_safety, which no backlog may keep waiting."""
 
     def __len__(self) -> int:
         """How many are to be tried again."""
@@ -56,6 +58,15 @@ class Refusals:
         """Whether any record is to be tried again."""
         return self._asked or any(now >= refusal.due for refusal in self._known.values())
 
+    def grave(self, now: float) -> list[Record]:
+        """Return the records of life_safety that are due, each once."""
+        due = [sequence for sequence in self._grave if not self.waits(sequence, now)]
+        return [self._grave.pop(sequence) for sequence in due]
+
+    def trying(self, sequence: int) -> None:
+        """Take note that a record is sent now."""
+        self._grave.pop(sequence, None)
+
     def swept(self) -> None:
         """Take note that all that is due is in the lanes again."""
         self._asked = False
@@ -63,10 +74,15 @@ class Refusals:
     def refused(self, record: Record, reason: Refused, now: float) -> None:
         """Take note of a refusal that may not last."""
         before = self._known.pop(record.sequence, None)
-        wait = FIRST_WAIT if before is None else min(before.wait * 2, LONGEST_WAIT)
+        grave = record.priority == LIFE_SAFETY
+        wait = FIRST_WAIT if before is None or grave else min(before.wait * 2, LONGEST_WAIT)
         self._known[record.sequence] = _Refusal(now + wait, wait)
+        if grave:
+            self._grave[record.sequence] = record
         if len(self._known) > KNOWN:
-            self._known.pop(next(iter(self._known)))
+            oldest = next(iter(self._known))
+            del self._known[oldest]
+            self._grave.pop(oldest, None)
         if before is None:
             log.warning("the broker refuses record %d: %s", record.sequence, reason)
             self._tell(record, reason)

@@ -30,7 +30,8 @@ FINISH_WAIT = 1.0
 """Seconds that what is in flight has to be answered, before a link is left on purpose."""
 
 Render = Callable[[Record, bool], Message]
-"""Makes the message of a record; the second argument is whether it is replayed from the backlog."""
+"""Makes the message of a record; the second argument is whether it is replayed from the backlog.
+Raises Refused for a record that no message can be made of."""
 Sent = Record | str
 """A record, or the topic of a state."""
 
@@ -166,14 +167,20 @@ class Session:
     def _send_record(self, record: Record, live: bool) -> None:  # noqa: FBT001
         if self._refusals.waits(record.sequence, self._loop.time()):
             return
-        answer = self._link.publish(self._render(record, not live))
+        self._refusals.trying(record.sequence)
+        try:
+            message = self._render(record, not live)
+        except Refused as error:
+            self._refused(record, error, live=live)
+            return
+        answer = self._link.publish(message)
         self._flying[answer] = self._loop.time()
         answer.add_done_callback(partial(self._answered, record, live))
 
     def _send_state(self, topic: str, payload: bytes) -> None:
         answer = self._link.publish(Message(topic=topic, payload=payload, retain=True))
         self._flying[answer] = self._loop.time()
-        answer.add_done_callback(partial(self._state_answered, topic))
+        answer.add_done_callback(partial(self._state_answered, topic, payload))
 
     def _answered(self, record: Record, live: bool, answer: "asyncio.Future[None]") -> None:  # noqa: FBT001
         self._flying.pop(answer)
@@ -197,20 +204,29 @@ class Session:
             self._set_aside(record, error)
         elif error.code in TOO_MUCH:
             self._lanes.put_back(record, live=live)
-            if now >= self._paused_until:
-                log.warning("the broker asks for a pause: %s", error)
-                self._pause = min(max(FIRST_PAUSE, self._pause * 2), LONGEST_PAUSE)
-                self._paused_until = now + self._pause
+            self._rest(error)
             self._grave_at = now + FIRST_PAUSE
         else:
             self._refusals.refused(record, error, now)
 
-    def _state_answered(self, topic: str, answer: "asyncio.Future[None]") -> None:
+    def _rest(self, error: Refused) -> None:
+        """Send nothing for a while: the broker says that it is too much."""
+        now = self._loop.time()
+        if now >= self._paused_until:
+            log.warning("the broker asks for a pause: %s", error)
+            self._pause = min(max(FIRST_PAUSE, self._pause * 2), LONGEST_PAUSE)
+            self._paused_until = now + self._pause
+
+    def _state_answered(self, topic: str, payload: bytes, answer: "asyncio.Future[None]") -> None:
         self._flying.pop(answer)
         self._news.set()
         error = answer.exception()
         if error is None:
             self._suspicion.acknowledged()
+        elif isinstance(error, Refused) and error.code in TOO_MUCH:
+            self._counts.rejected += 1
+            self._states.setdefault(topic, payload)
+            self._rest(error)
         elif isinstance(error, Refused):
             self._counts.rejected += 1
             log.warning("the broker refuses %s: %s", topic, error)
@@ -243,6 +259,9 @@ class Session:
         So with what a broken journal's salvage has brought back since the lanes were opened.
         """
         now = self._loop.time()
+        for record in self._refusals.grave(now):
+            self._lanes.put_back(record, live=False)
+            self._news.set()
         found = now >= self._look_at and any(self._writer.stats.unsent)
         if not found and not self._refusals.due(now):
             return

@@ -12,6 +12,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from buffer.checkpoints import Anchor
 from buffer.message import Message, Refused
 from buffer.record import Record
@@ -89,9 +91,12 @@ class Cloud:
         return uplink
 
     def _render(self, record: Record, replayed: bool) -> Message:  # noqa: FBT001
-        message = message_of(
-            record, self._site.site, replayed=replayed, corrections=self.corrections
-        )
+        try:
+            message = message_of(
+                record, self._site.site, replayed=replayed, corrections=self.corrections
+            )
+        except (msgspec.MsgspecError, ValueError, OverflowError) as error:
+            raise Refused(0x99, "not sent: the record is damaged") from error
         expiry = self._site.mqtt.expiry if self._site.mqtt else None
         if expiry is None or record.priority < Priority.operations:
             return message

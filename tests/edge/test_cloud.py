@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from buffer.message import Refused
 from buffer.record import SECURITY, Kind, Record
 from buffer.writer import Writer
@@ -69,3 +71,28 @@ def test_every_record_set_aside_is_said_but_a_flood_is_not_and_others_once_a_min
         "code": 0x95,
         "set_aside": True,
     }
+
+
+def test_a_record_whose_body_is_damaged_is_no_message_and_ends_nothing(tmp_path: Path) -> None:
+    async def main() -> None:
+        clock = Clock(seconds=lambda: 0.0, boot="b" * 32)
+        async with Writer.open(tmp_path / "j.db") as writer:
+            site, encoder = Site(site="shop"), Encoder("root", "shop", "abc")
+            speaker = Speaker(clock, lambda _event: None)
+            cloud = Cloud(site, writer, encoder, speaker, clock, States(), [], Corrections())
+            for body in (b'{"signal":"a","dev', b'{"sigoal":"a"}', b"\xff"):
+                damaged = Record(
+                    sequence=1,
+                    id="1",
+                    kind=Kind.EVENT,
+                    priority=SECURITY,
+                    topic="root/shop/event/a/b",
+                    body=body,
+                    link=b"",
+                    previous=None,
+                )
+                with pytest.raises(Refused) as refused:
+                    cloud._render(damaged, True)
+                assert refused.value.final
+
+    asyncio.run(main())
