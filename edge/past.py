@@ -14,7 +14,7 @@ import msgspec
 
 from buffer.journal import Journal
 from buffer.record import Kind, Record
-from buffer.storage import JournalError
+from buffer.storage import NONSENSE, JournalError
 from buffer.writer import Writer
 from drivers.event import SITE, Event
 from drivers.priorities import Priority
@@ -62,11 +62,11 @@ async def read(writer: Writer) -> Past:
     try:
         async with asyncio.timeout(WITHIN):
             return await writer.call(_read)
-    except (JournalError, TimeoutError) as error:
+    except (JournalError, TimeoutError, *NONSENSE) as error:
         log.error("the journal: %s", error or f"not open within {WITHIN:g} s")  # noqa: TRY400
     try:
         return await asyncio.to_thread(_only_read, writer.path)
-    except (JournalError, OSError):
+    except (JournalError, OSError, *NONSENSE):
         return Past()
 
 

@@ -152,12 +152,15 @@ async def _road(parts: Parts, changes: Changing | None) -> None:
 
 async def _profiles(parts: Parts) -> None:
     """Tell Home Assistant and a Sparkplug host; neither may end anything else."""
-    from edge.profiles import discovered, voice
+    try:
+        from edge.profiles import discovered, voice
 
-    for topic, payload in discovered(parts).items():
-        parts.cloud.retain(topic, payload)
-    if (telling := voice(parts)) is not None:
-        await telling.run()
+        for topic, payload in discovered(parts).items():
+            parts.cloud.retain(topic, payload)
+        if (telling := voice(parts)) is not None:
+            await telling.run()
+    except Exception:
+        log.exception("a bug in a profile of `mqtt:`; it is off until the next start or reload")
 
 
 async def _snapshots(parts: Parts) -> None:

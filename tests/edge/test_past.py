@@ -245,3 +245,15 @@ def test_a_rule_that_is_new_at_a_start_does_nothing_of_what_was_before_it(tmp_pa
     assert new.outputs.leases.claims() == []
     assert new.next_deadline() == 40.0 + 21.0
     assert new.engine.states.value("door_back", "contact") == "open"
+
+
+@pytest.mark.parametrize("offset", ['"soon"', "[]", "1e999"])
+def test_a_snapshot_that_holds_nonsense_keeps_no_box_from_starting(
+    tmp_path: Path, offset: str
+) -> None:
+    snapshot = ENCODER.snapshot(said(0, "site", "snapshot"), {"offset": 1.0})
+    body = snapshot.body.replace(b'"offset":1.0', b'"offset":' + offset.encode())
+    assert body != snapshot.body
+    broken = Draft(id="a" * 32, kind=Kind.SNAPSHOT, priority=4, topic=None, body=body)
+    past = kept(tmp_path, broken, ENCODER.event(said(9, "panic", "link.up")))
+    assert past.steps == () or past.last is not None

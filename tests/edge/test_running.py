@@ -17,6 +17,7 @@ import pytest
 
 from buffer.writer import Writer
 from drivers.sim import modbus
+from edge import running
 from edge.assembly import assemble
 from edge.clock import Clock
 from edge.demo.store import Store, configured, simulated
@@ -244,3 +245,8 @@ def test_an_unhandled_error_in_any_part_brings_the_outputs_to_their_state(tmp_pa
             assert module.outputs[SIREN] is False
 
     asyncio.run(main())
+
+
+def test_a_bug_in_a_profile_is_logged_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    asyncio.run(running._profiles(None))  # type: ignore[arg-type]
+    assert "a bug in a profile" in caplog.text
