@@ -241,7 +241,7 @@ class Recovery:
 
         def end() -> Sequence[Gap]:
             salvage.settle()
-            return _gaps(result)
+            return [*_gaps(result), *salvage.left.gaps("quota")]
 
         return self.salvaged(result), end
 
@@ -254,7 +254,8 @@ class Recovery:
         log.warning("%s: %s", salvage.source, salvage.summary())
         with suppress(JournalError):
             if 0 < _newer(salvage.source.name) <= len(storage.schema()):
-                number = 1 + len(storage.asides(self._path))
+                old = storage.asides(self._path)
+                number = 1 + max((int(p.suffix[7:]) for p in old), default=0)
                 aside = self._path.with_name(f"{self._path.name}.aside-{number}")
                 storage.move(salvage.source, aside)
             most = None if self.max_size is None else self.max_size // _ASIDE_SHARE

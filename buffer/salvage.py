@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from buffer import chain
+from buffer.gap import Losses
 from buffer.marks import WEIGHT, Marks
 from buffer.opening import Salvaged
 from buffer.record import PRIORITIES, Draft, Kind
@@ -67,8 +68,10 @@ class Salvage:
         """The lowest priority that there is still room for."""
         self.below: int | None = None
         """Nothing from here on is left to be read; None before the first stretch."""
-        self.records = 0
-        self.unsent = 0
+        self.left = Losses()
+        """What the broker does not have, and there was no room for."""
+        self._left_then: list[tuple[int, Kind, int]] = []
+        self.records = self.unsent = 0
         self.last: int | None = None
 
     @property
@@ -90,7 +93,7 @@ class Salvage:
         May be tried again when the transaction failed.
         """
         self._topics = {}
-        self._front_then, self._counts = list(self._front), (0, 0)
+        self._front_then, self._counts, self._left_then = list(self._front), (0, 0), []
         missing, runs = self._missing()
         if missing:
             self._take(missing, runs)
@@ -105,6 +108,8 @@ class Salvage:
         self._front = self._front_then
         self.records += self._counts[0]
         self.unsent += self._counts[1]
+        for lost in self._left_then:
+            self.left.add(*lost)
         # The lowest of a stretch comes with the one below it, so its page is not done with yet.
         self._give_back()
         self._chunk, self._done = None, done
@@ -171,10 +176,8 @@ class Salvage:
             _punch(self.source, whole)
 
     def _still_lost(self) -> list[Run]:
-        rows = self._db.execute(
-            "SELECT first, last, file FROM lost WHERE file = ? ORDER BY first", (self.source.name,)
-        )
-        return [Run(*row) for row in rows]
+        query = "SELECT first, last, file FROM lost WHERE file = ? ORDER BY first"
+        return [Run(*row) for row in self._db.execute(query, (self.source.name,))]
 
     def _lost_before(self) -> list[Run]:
         """Return what the file itself had lost already."""
@@ -231,12 +234,19 @@ class Salvage:
                     entry.columns,
                 )
             elif entry.first not in kept:
+                if entry.table == "records" and self._owed(entry):
+                    kind = KINDS[int(str(entry.columns[2]))]
+                    self._left_then.append((_priority(entry), kind, entry.first))
                 self._db.execute("INSERT INTO evicted VALUES (?, ?, ?)", _evicted(entry))
         self._mark(records, missing)
         for run in runs:
             self._db.execute("DELETE FROM lost WHERE first = ?", (run.first,))
         for run in remaining(runs, [(entry.first, entry.last) for entry in missing]):
             self._store(run)
+
+    def _owed(self, entry: Entry) -> bool:
+        published = entry.columns[3] is not None
+        return published and self._unsent_of(_priority(entry), entry.first)
 
     def _row(self, entry: Entry) -> tuple[object, ...]:
         sequence, priority, kind, topic, previous, own, link, body = entry.columns
@@ -271,7 +281,7 @@ class Salvage:
             if entry.columns[3] is None:
                 continue
             marks.published[priority] = max(entry.first, marks.published[priority] or 0)
-            unsent = self._unsent_of(priority, entry.first)
+            unsent = self._owed(entry)
             if joins[priority] is None:
                 joins[priority] = unsent
             if unsent:
@@ -325,10 +335,8 @@ def _unsent(spans: list[tuple[int, int, int]]) -> Callable[[int, int], bool]:
     for some in by_priority.values():
         some.sort()
         for n in range(1, len(some)):  # of one that was written anew the older may be found too
-            some[n] = (
-                some[n][0],
-                max(some[n][1], some[n - 1][1] if some[n][0] <= some[n - 1][1] else 0),
-            )
+            (first, last), before = some[n], some[n - 1][1]
+            some[n] = first, max(last, before if first <= before else 0)
     ends = {p: max(last for _, last in some) for p, some in by_priority.items()}
 
     def unsent(priority: int, sequence: int) -> bool:
