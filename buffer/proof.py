@@ -62,6 +62,8 @@ class Verdict:
     """The newest of them."""
     anchors: int = 0
     """Given anchors that fit."""
+    whole: bool | None = None
+    """Of an export: whether a key that is trusted has signed it as a whole."""
     others: set[str] = field(default_factory=set)
     """Public keys that signed too and are not trusted here."""
     doubts: list[str] = field(default_factory=list)

@@ -85,10 +85,10 @@ def verify(file, anchors, given):  # type: ignore[no-untyped-def]
     need((int(count), sealed) == (lines, digest.hexdigest()), "changed, outside of the bodies")
     good = key and signed(key, signature, "storewarden export 1", proof["journal"], sealed)
     need(good or not key, "the signature of the whole is wrong")
-    proven = last if good and key in keys else proven
+    proven, parts = (last, "") if good and key in keys else (proven, "; not signed as a whole")
     need(not anchors, f"record {place}: missing at the end, or its link is not kept")
     need(proven or not given, "the key that was given has signed nothing here")
-    return f"good up to record {last}, signed up to record {proven} by {keys}"
+    return f"good up to record {last}, signed up to record {proven} by {keys}{parts}"
 
 
 if __name__ == "__main__":

@@ -255,6 +255,7 @@ def _close(verdict: Verdict, export: Export, keys: Collection[str] | None) -> No
         reason = "changed: the export, outside the bodies of its records"
         raise Broken(Break(sequence=verdict.first, what="changed", reason=reason))
     key, signature = end["key"], end["signature"]
+    verdict.whole = False
     if key is None:
         return
     if key != export.key:
@@ -267,6 +268,7 @@ def _close(verdict: Verdict, export: Export, keys: Collection[str] | None) -> No
     if keys is not None and key not in keys:
         verdict.others.add(key)
         return
+    verdict.whole = True
     at, link = export.exported, verdict.link or b""
     verdict.signed = Anchor(journal=journal, sequence=verdict.last, link=link, at=at, key=key)
 
@@ -296,6 +298,7 @@ def as_json(verdict: Verdict) -> dict[str, Any]:
         "signed": None
         if signed is None
         else {"sequence": signed.sequence, "at": signed.at, "key": signed.key},
+        "whole": verdict.whole,
         "other_keys": sorted(verdict.others),
         "anchors": verdict.anchors,
     }
@@ -314,6 +317,8 @@ def _say(verdict: Verdict, trusted: str) -> None:
         print(f"by the key {signed.key} ({trusted})")
         if (since := verdict.last - signed.sequence) > 0:
             print(f"{words.counted(since, 'record')} since then: chained, not signed yet")
+    if verdict.whole is False:
+        print("not signed as a whole: of its records, number, priority and body are shown only")
     for key in sorted(verdict.others):
         print(f"another key has signed too: {key}")
     if verdict.anchors:

@@ -1,6 +1,7 @@
 """`journal export`, `verify` and `key`: two verifiers, ours and docs/verify.py, say the same."""
 
 import csv
+import hashlib
 import importlib.util
 import io
 import json
@@ -162,6 +163,23 @@ def test_both_call_it_good(box: Path, script: ModuleType, tmp_path: Path) -> Non
     )  # fmt: skip
     assert (found.returncode, found.stderr) == (0, "")
     assert found.stdout.startswith("good up to record 51, signed up to record 51 by")
+
+
+def test_both_say_that_the_signature_over_the_whole_was_taken_away(
+    box: Path, tmp_path: Path
+) -> None:
+    content, key = (box / "e.jsonl").read_bytes(), public_key(box)
+    rest = content[: content.rindex(b', "end": ')].replace(b'"kind": "event"', b'"kind": "trace"')
+    end = {"lines": rest.count(b"\n") + 1, "sha256": hashlib.sha256(rest).hexdigest()}
+    edited = tmp_path / "edited"
+    edited.write_bytes(rest + b', "end": ' + json.dumps(end).encode() + b"}\n")
+    told = "not signed as a whole"
+    for path, expected in ((box / "e.jsonl", False), (edited, True)):
+        assert (told in run("verify", path, "--key", key)[1]) is expected
+        assert json.loads(run("verify", path, "--key", key, "--json")[1])["whole"] is not expected
+        words: list[str | Path] = [sys.executable, SCRIPT, path, "--key", key]
+        found = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert (told in found.stdout) is expected
 
 
 Edit = Callable[[list[bytes]], list[bytes]]
