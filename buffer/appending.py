@@ -100,7 +100,7 @@ class Appending(Reading):
             self._clear(drafts, level)
             records = self._keep(drafts, marks=marks, level=level)
         except JournalFull:
-            if self._quota is None or not self._quota.relieve():
+            if not self._relieve():
                 raise
             self._clear(drafts, level)
             records = self._keep(drafts, marks=marks, level=level)
@@ -163,9 +163,18 @@ class Appending(Reading):
     def _clear(self, drafts: Sequence[Draft], level: int) -> None:
         """Make room for `drafts`, in transactions that are short and small."""
         quota = self._quota
-        while quota is not None and quota.lacking(drafts):
+        while quota is not None and self._lacking(quota, drafts):
             evict = partial(quota.evict, drafts, level, self._head)
             self._own += self._keep([], level=level, after=evict)
+
+    def _lacking(self, quota: Quota, drafts: Sequence[Draft]) -> bool:
+        with storage.translated("look for room"):
+            return quota.lacking(drafts)
+
+    def _relieve(self) -> bool:
+        """Make do with less beside the records; returns whether there is more room now."""
+        with storage.translated("make room"):
+            return self._quota is not None and self._quota.relieve()
 
     def _forget(self, records: Iterable[Record]) -> None:
         with storage.sound("mark what was sent"), storage.translated("mark what was sent"):

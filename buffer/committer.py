@@ -1,6 +1,7 @@
 """The thread that owns the journal: takes what waits, commits it together, tries again."""
 
 import logging
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 
 RETRY = 0.5
 """Seconds between attempts while the disk refuses."""
+DISK = (JournalError, OSError, sqlite3.Error)
+"""What a disk that fails may raise."""
 DOUBTS = 6
 """How often in a row SQLite must call the file damaged: it does so when the disk fails, too."""
 DOUBT_LASTS = 60.0
@@ -118,7 +121,7 @@ class Committer:
                 # A commit that failed may have reached the disk nevertheless.
                 missed = list(journal.since(self._head))
                 self._settled += self._held.drop_known(record.id for record in missed)
-        except (JournalError, OSError) as error:
+        except DISK as error:
             self._doubt(error)
             self._failed(error)
             return
@@ -207,7 +210,7 @@ class Committer:
             wait, records = journal.tidy()
         except JournalFull:
             self._tidy_due = now + TIDY_RETRY
-        except (JournalError, OSError) as error:
+        except DISK as error:
             self._lost_hold(journal, error)
         else:
             self._tidy_due = now + wait
@@ -238,7 +241,7 @@ class Committer:
         try:
             while (self._held or self._marks_are_due()) and self._commit(self._journal):
                 pass
-        except (JournalError, OSError) as error:
+        except DISK as error:
             self._lost_hold(self._journal, error)
         else:
             if not self._held:
