@@ -266,6 +266,7 @@ class Journal(Appending):
         with self._transaction("begin a journal"):
             self._recovery.write(self._id, used, told)
         self.append([opening(told)])
+        storage.prune(self.path, None, needed=told.file)
 
     def _read_topics(self) -> None:
         with storage.translated("read topics"):

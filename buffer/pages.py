@@ -222,12 +222,15 @@ def values(types: tuple[int, ...], header: int, payload: bytes) -> list[Value] |
 
 
 def _rows_at(block: bytes, size: int) -> int:
-    """Return how many pages of `block` begin with a row if they have this size."""
+    """Return how many bytes of `block` are pages with rows if they have this size.
+
+    A page is filled from its end, so one of half the size has no row in the second half of it.
+    """
     found = 0
     for start in range(size, len(block) - size + 1, size):
         page = block[start : start + size]
         at = places(page, first=False) if kind_of(page, first=False) == TABLE else []
-        found += bool(at) and cell(page, at[0], first=False) is not None
+        found += max(at, default=0) > size // 2 and cell(page, at[0], first=False) is not None
     return found * size
 
 

@@ -28,6 +28,8 @@ STATE_WITHIN = 5.0
 """Seconds that an opening waits for the last snapshot and what followed it."""
 UNSENT_WITHIN = 5.0
 """Seconds after the opening in which the uplink waits for what it has to send first."""
+ROOM_WITHIN = 600.0
+"""Seconds after the opening in which nothing is given up because others have filled the disk."""
 _LOOK_EVERY = 1.0
 _ASIDE_SHARE = 4
 """What is set aside may take the size given, divided by this."""
@@ -75,12 +77,19 @@ class Recovery:
         with storage.translated(f"look into {self._path.parent}"):
             newer = sorted(self._path.parent.glob(f"{self._path.name}.schema-*"))
         old = storage.asides(self._path) + newer
-        source = max(old, key=_set_aside_at, default=None)
         bound = noted.reserved(self._path)
-        newest = None
-        if source is not None:
+        source, newest = None, None
+        for source in sorted(old, key=_set_aside_at, reverse=True):
             self._wreck = _wreck(source, bound)
-            newest = None if self._wreck is None else self._wreck.newest()
+            if self._wreck is not None and (newest := self._wreck.newest()) is None:
+                # Nothing is in it: what a start left that failed, or no journal at all.
+                self._wreck.close()
+                self._wreck = None
+                continue
+            if self._wreck is not None or source.is_file():
+                break
+        else:
+            source = max(old, key=_set_aside_at, default=None)
         link = None if newest is None else newest.columns[6] if newest.table == "records" else None
         told = Opening(
             journal=journal,
@@ -222,6 +231,8 @@ class Recovery:
             some = [draft for draft in drafts if draft.priority <= salvage.least]
             if not some or not quota.lacking(some):
                 return some
+            if quota.room.tight and time.monotonic() - self._since < ROOM_WITHIN:
+                raise JournalFull(f"the disk is full; what is left in {salvage.source} waits")
             before = self._marks.weight[salvage.least]
             try:
                 clear(some, salvage.least)
@@ -287,11 +298,17 @@ class Recovery:
                 if self._place[1] is None:
                     return
             raise JournalError(f"the log of {self._path} was removed or replaced")
+        ours = now[1] is not None and now[1] == self._place[1]
         with storage.translated(f"save {self._path}"):
             self._path.parent.mkdir(parents=True, exist_ok=True)
         if now[0] is not None:
-            storage.set_aside(self._path)
+            # What came in the place of ours is not to take our log along.
+            storage.set_aside(self._path, ("",) if ours else storage.PARTS)
         self._save_copy()
+        if ours:
+            with storage.translated(f"remove the log of {self._path}"):
+                for suffix in ("-wal", "-shm"):
+                    Path(f"{self._path}{suffix}").unlink(missing_ok=True)
         raise JournalError(f"{self._path} was removed or replaced")
 
     def _save_copy(self) -> None:

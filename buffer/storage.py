@@ -4,7 +4,7 @@ import contextlib
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 APPLICATION = 0x53574A31
 """Marks a SQLite file as one of ours."""
+PARTS = ("-wal", "-shm", "")
+"""What a journal is made of. The log goes first: a new file must never find an old one."""
 ASIDES_KEPT = 3
 """How many broken files stay beside the journal."""
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -127,8 +129,8 @@ def sure(load: Callable[[], T]) -> T:
     return load()
 
 
-def set_aside(path: Path) -> Path:
-    """Rename the file and its log to `<name>.aside-N` and return that; older ones may go.
+def set_aside(path: Path, parts: Sequence[str] = PARTS) -> Path:
+    """Rename the file and its log to `<name>.aside-N` and return that; one without a byte goes.
 
     A journal of a newer version becomes `<name>.schema-N` and stays until a program that knows it
     has taken it over.
@@ -145,28 +147,35 @@ def set_aside(path: Path) -> Path:
         while any(Path(f"{aside}{suffix}").exists() for suffix in ("", "-wal")):
             again += 1
             aside = path.with_name(f"{path.name}.schema-{version}-{again}")
-    move(path, aside)
-    prune(path, None)
+    # A full disk leaves such files, one with each attempt.
+    with contextlib.suppress(OSError):
+        if path.is_file() and not path.stat().st_size and not _left(path):
+            path.unlink()
+    move(path, aside, parts)
     return aside
 
 
-def move(path: Path, to: Path) -> None:
+def move(path: Path, to: Path, parts: Sequence[str] = PARTS) -> None:
     """Rename a file with its log; what is missing is left out.
 
     Raises:
         JournalError: it cannot be renamed.
     """
     with translated(f"rename {path}"):
-        # The log goes first: a new file must never find an old log beside it.
-        for suffix in ("-wal", "-shm", ""):
+        for suffix in parts:
             with contextlib.suppress(FileNotFoundError):
                 Path(f"{path}{suffix}").replace(f"{to}{suffix}")
 
 
-def prune(path: Path, most: int | None) -> None:
-    """Remove the oldest files set aside, until few and at most `most` bytes on disk are left."""
+def prune(path: Path, most: int | None, *, needed: str | None = None) -> None:
+    """Remove the oldest files set aside, until few and at most `most` bytes on disk are left.
+
+    The one called `needed` stays.
+    """
     left = most
     for kept, old in enumerate(reversed(asides(path)), 1):
+        if old.name == needed:
+            continue
         size = sum(_blocks(Path(f"{old}{suffix}")) for suffix in ("", "-wal", "-shm"))
         left = None if left is None else left - size
         if kept > ASIDES_KEPT or (left is not None and left < 0):
@@ -192,8 +201,7 @@ def obstacle(path: Path) -> str | None:
     What a person changed by accident, and we may change back, is changed back.
     """
     with translated(f"look at {path}"):
-        log = Path(f"{path}-wal")
-        left = log.is_file() and log.stat().st_size > _LOG_HEADER
+        left = _left(path)
         if not _is_there(path):
             if left:
                 return f"{path} is missing; its log is still there"
@@ -258,6 +266,12 @@ def _blocks(path: Path) -> int:
         return path.stat().st_blocks * 512
     except OSError:
         return 0
+
+
+def _left(path: Path) -> bool:
+    """Return whether the log of `path` has something."""
+    log = Path(f"{path}-wal")
+    return log.is_file() and log.stat().st_size > _LOG_HEADER
 
 
 def _is_there(path: Path) -> bool:
