@@ -112,14 +112,12 @@ def _kept(record: Record, content: Callable[[Record], object]) -> Kept:
 class Oracle:
     """Holds claims, looks and arrivals against each other; `faults` is empty when all is well."""
 
-    repeats_allowed: int = 2000
-    """Records that one interruption may make arrive again: the window in flight, and what was
-    acknowledged within the quarter second that a mark may wait."""
+    repeats_allowed: int = 1500
+    """Records that each interruption may make arrive again: the window in flight, and what was
+    acknowledged within the second, or the thousand, that marks of it may wait for each other."""
     claims: int = 0
     arrivals: int = 0
     repeats: int = 0
-    most_repeats: int = 0
-    """After one interruption."""
     interruptions: int = 0
     most_waiting: int = 0
     """Records of the file that had not arrived yet."""
@@ -139,7 +137,6 @@ class Oracle:
     _arrived: set[str] = field(default_factory=set)
     _last: dict[tuple[int, bool], int] = field(default_factory=dict)
     _published: dict[int, int] = field(default_factory=dict)
-    _repeats_now: int = 0
 
     def claimed(self, claim: Claim) -> None:
         """Somebody says that this record is committed."""
@@ -155,7 +152,6 @@ class Oracle:
     def interrupted(self) -> None:
         """Say that the program was killed or its link was cut: some records may come again."""
         self.interruptions += 1
-        self._repeats_now = 0
 
     def found(self, found: Found) -> None:
         """Take what the file holds after a kill or a cut; all claims until now are due."""
@@ -191,10 +187,6 @@ class Oracle:
         self.arrivals += 1
         if arrival.id in self._arrived:
             self.repeats += 1
-            self._repeats_now += 1
-            self.most_repeats = max(self.most_repeats, self._repeats_now)
-            if self._repeats_now == self.repeats_allowed + 1:
-                self._fault("repeated too often", f"{self._repeats_now} after one interruption")
         else:
             self._arrived.add(arrival.id)
             lane = (arrival.priority, arrival.replayed)
@@ -222,10 +214,13 @@ class Oracle:
         return self._file.keys() - self._arrived
 
     def ended(self) -> None:
-        """Say that whatever is still to arrive is lost."""
+        """Say that whatever is still to arrive is lost, and that no more will be repeated."""
         if missing := self.missing:
             first = min(self._file[own][0] for own in missing)
             self._fault("never arrived", f"{len(missing)} records from {first} on", len(missing))
+        if self.repeats > self.repeats_allowed * self.interruptions:
+            text = f"{self.repeats} times after {self.interruptions} interruptions"
+            self._fault("repeated too often", text)
 
     def _take(self, kept: Kept) -> None:
         if self.head and kept.sequence != self.head + 1:
@@ -296,7 +291,6 @@ def findings(oracle: Oracle, *, upstream: bool) -> str:
             ("arrived without being kept", oracle.faults["never kept"]),
             ("out of order in their lane", oracle.faults["reordered"]),
             ("repeated, same id and content", oracle.repeats),
-            ("most repeated after one interruption", oracle.most_repeats),
             ("interruptions of program or link", oracle.interruptions),
         ]
     return "\n".join([table(rows), *(f"    {line}" for line in oracle.told[:20])])
