@@ -103,7 +103,7 @@ class Committer:
         """Let nothing that a file may hold end the thread."""
         try:
             yield
-        except NONSENSE as error:
+        except (sqlite3.Error, *NONSENSE) as error:
             log.exception("the journal holds what it cannot hold")
             failure = JournalError(f"{type(error).__name__}: {error}")
             if self._journal is None:

@@ -140,7 +140,7 @@ class Journal(Appending):
         Raises:
             JournalError: not now; try again.
         """
-        with storage.sound("take over records"):
+        with storage.sound("take over records"), storage.translated("take over records"):
             more = self._recovery.step(
                 self._head,
                 self._quota,

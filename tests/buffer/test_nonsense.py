@@ -115,3 +115,28 @@ def test_each_journal_of_a_newer_version_is_kept(tmp_path: Path) -> None:
         found += db.execute("SELECT number FROM told").fetchall()
         db.close()
     assert sorted(found) == [(0,), (1,), (2,), (3,)]
+
+
+def test_a_full_journal_that_turns_to_noise_in_use_does_not_end_the_writer(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "journal.db"
+
+    async def main() -> None:
+        async with asyncio.timeout(2 * LIMIT), Writer.open(path, max_size=2 << 20) as writer:
+            for _ in range(6000):
+                writer.keep(draft(b"x" * 300))
+            await writer.flush()
+            for suffix in ("", "-wal", "-shm"):
+                part = Path(f"{path}{suffix}")
+                with part.open("r+b") as file:
+                    file.write(bytes([0xA5]) * part.stat().st_size)
+            for n in range(200):
+                writer.keep(draft(b"after %d" % n))
+                await asyncio.sleep(0.01)
+            await writer.flush()
+
+    asyncio.run(main())
+    with Journal.open(path, read_only=True) as journal:
+        bodies = [record.body for record in journal.since(0)]
+    assert [b for b in bodies if b.startswith(b"after")] == [b"after %d" % n for n in range(200)]
