@@ -69,7 +69,7 @@ class Wreck:
         self._lowest = array("q", bytes(8 * len(self._pages)))
         self._order = array("Q")
         self._active: list[int] = []
-        self._carried: Entry | None = None
+        self._carried: list[Entry] = []
         self.together = TOGETHER
         """Bytes of pages that make one stretch."""
         self._below = min(below, HIGHEST)
@@ -109,8 +109,8 @@ class Wreck:
             at = end
             floor = (self._order[at] >> _IMAGE_BITS) + 1 if at < len(self._order) else 0
             found: dict[int, list[Entry]] = {}
-            if self._carried is not None:
-                found[self._carried.first] = [self._carried]
+            for entry in self._carried:
+                found[entry.first] = [entry]
             done: list[int] = []
             for image in self._active:
                 whole = self._rows(image, floor, below, found)
@@ -143,7 +143,7 @@ class Wreck:
 
     def restart(self) -> None:
         """Let `entries` begin with the newest again."""
-        self._active, self._carried, self.rejected = [], None, 0
+        self._active, self._carried, self.rejected = [], [], 0
 
     def _look(self) -> None:
         order: list[int] = []
@@ -244,18 +244,29 @@ class Wreck:
         return Entry(row.number, row.number, "evicted", made) if made[1] in PRIORITIES else None
 
     def _checked(self, found: dict[int, list[Entry]], *, last: bool) -> list[Entry]:
-        """Return what fits, in order. The lowest is kept until what lies before it is known."""
+        """Return what fits, in order. The lowest are kept until what lies before is known."""
         kept: list[Entry] = []
+        link = b""
+        """What the next has to follow; empty where that is not known."""
         for first in sorted(found):
             choices = sorted(found[first], key=_rank)
-            if kept and kept[-1].last == first - 1:
-                choices = [entry for entry in choices if _follows(kept[-1], entry)]
-            if choices:
-                kept.append(choices[0])
+            if not kept or kept[-1].last != first - 1:
+                link = b""
+            fitting = [entry for entry in choices if _follows(link, entry)]
+            if not fitting and kept and kept[-1].table == "evicted":
+                # One of the hashes since the last link is wrong, or this is: hashes prove nothing.
+                while kept and kept[-1].table == "evicted":
+                    kept.pop()
+                    self.rejected += 1
+                fitting = choices
+            if fitting:
+                kept.append(fitting[0])
+                link = _link_after(link, fitting[0])
             else:
                 self.rejected += 1
-        self._carried = None if last or not kept else kept.pop(0)
-        return kept
+        lowest = [] if last else kept[: _until_link(kept)]
+        self._carried = lowest
+        return kept[len(lowest) :]
 
     def _collect(self, page: bytes, kind: int) -> None:
         for at in places(page, first=False):
@@ -326,16 +337,35 @@ def _rank(entry: Entry) -> tuple[bool, int, bool]:
     return entry.table != "folded", -entry.last, entry.table == "records"
 
 
-def _follows(before: Entry, entry: Entry) -> bool:
-    """Return whether `entry` goes on from the one just before it, as far as that can be told."""
-    if before.table == "evicted" or entry.table == "folded":
+def _follows(link: bytes, entry: Entry) -> bool:
+    """Return whether `entry` goes on from `link`, as far as that can be told."""
+    if entry.table != "records" or not link:
         return True
-    link = before.columns[6] if before.table == "records" else before.columns[2]
-    if entry.table == "evicted" or not isinstance(link, bytes):
-        return True
-    _, priority, _, _, _, _, head, body = entry.columns
-    assert isinstance(body, bytes)  # noqa: S101
-    return head == chain.link(link, entry.first, int(str(priority)), chain.body_hash(body))
+    return entry.columns[6] == _link_after(link, entry._replace(table="hashed"))
+
+
+def _link_after(link: bytes, entry: Entry) -> bytes:
+    """Return the link of `entry` as it says, else as it follows from the one before."""
+    own = entry.columns[{"records": 6, "folded": 2}.get(entry.table, 0)]
+    if entry.table in {"records", "folded"}:
+        return own if isinstance(own, bytes) else b""
+    if not link:
+        return b""
+    content = entry.columns[7] if entry.table == "hashed" else None
+    body_hash = chain.body_hash(content) if isinstance(content, bytes) else entry.columns[2]
+    assert isinstance(body_hash, bytes)  # noqa: S101
+    return chain.link(link, entry.first, int(str(entry.columns[1])), body_hash)
+
+
+def _until_link(kept: list[Entry]) -> int:
+    """Return how many of the lowest may be judged by what lies below: up to the first link.
+
+    Where hashes are all there is, only the lowest: what is kept back is not safe yet.
+    """
+    for n, entry in enumerate(kept, 1):
+        if entry.table != "evicted":
+            return n
+    return min(1, len(kept))
 
 
 def _integer(row: Cell, column: int) -> int:
