@@ -202,8 +202,10 @@ def endpoint(port: int) -> Endpoint:
     return Endpoint(url=url, client_id="site", will=will, keepalive=KEEPALIVE)
 
 
-async def scripted(hours: float, seed: int, plant: str | None, moods: Sequence[str]) -> Told:
-    """Play `hours` against the scripted broker."""
+async def scripted(
+    hours: float, seed: int, plant: str | None, moods: Sequence[str], pace: float = 1.0
+) -> Told:
+    """Play `hours` against the scripted broker; `pace` shortens its moods."""
     dice = random.Random(seed)
     ledger = Ledger(window=WINDOW)
     with tempfile.TemporaryDirectory(prefix="broker-") as folder:
@@ -212,9 +214,9 @@ async def scripted(hours: float, seed: int, plant: str | None, moods: Sequence[s
             async def phase() -> str:
                 mood = dice.choice(moods)
                 await broker.be(mood)
-                await asyncio.sleep(2 + dice.expovariate(1 / 30))
+                await asyncio.sleep(2 + dice.expovariate(1 / 30) * pace)
                 await broker.be(WELL)
-                await asyncio.sleep(dice.expovariate(1 / 15))
+                await asyncio.sleep(dice.expovariate(1 / 15) * pace)
                 return mood
 
             connect = planted(connector(endpoint(broker.port)), plant)
@@ -270,9 +272,9 @@ class Planted:
     def publish(self, message: Message) -> asyncio.Future[None]:
         loop = asyncio.get_running_loop()
         self._number += 1
-        if self._plant == "forgets" and self._number % 100 == 0:
+        if self._plant == "forgets" and self._number % 20 == 0:
             return _done(loop)
-        if self._plant == "swaps" and self._number % 50 == 0:
+        if self._plant == "swaps" and self._number % 20 == 0:
             self._held = message, loop.create_future()
             return self._held[1]
         answer = self._link.publish(message)
@@ -291,8 +293,8 @@ class Planted:
 PLANTS = {
     "eager": "marks a record when it is handed to the network",
     "glad": "takes every end of a message for success",
-    "forgets": "does not send each hundredth and says it did",
-    "swaps": "sends each fiftieth after the next",
+    "forgets": "does not send each twentieth and says it did",
+    "swaps": "sends each twentieth after the next",
 }
 
 

@@ -10,10 +10,11 @@ FACTOR = 60.0
 
 
 def test_whatever_the_broker_does_all_arrives_and_nothing_is_marked_early() -> None:
-    told = compressed_time.run(scripted(0.06, 3, None, [*MOODS]), FACTOR)
+    told = compressed_time.run(scripted(0.06, 3, None, [*MOODS], 0.1), FACTOR)
     assert told.ledger.told == []
-    assert told.lives == 3
-    assert len(told.ledger.committed) > 300
+    assert told.lives > 1
+    assert len(told.moods) > 5
+    assert len(told.ledger.committed) > 100
 
 
 def test_through_cuts_holes_and_kills_of_a_real_broker_all_arrives() -> None:
@@ -32,5 +33,5 @@ def test_through_cuts_holes_and_kills_of_a_real_broker_all_arrives() -> None:
     ],
 )
 def test_an_uplink_that_is_wrong_is_found_out(plant: str, mood: str, fault: str) -> None:
-    told = compressed_time.run(scripted(0.03, 5, plant, [mood]), 4 * FACTOR)
+    told = compressed_time.run(scripted(0.03, 5, plant, [mood]), FACTOR)
     assert told.ledger.faults[fault] > 0
