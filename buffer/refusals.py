@@ -5,7 +5,7 @@ tried again. What it refuses for another reason is tried again by itself.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from buffer.message import Refused
@@ -94,6 +94,10 @@ class Refusals:
             self._aside.add(record.sequence)
             log.warning("record %d is set aside; the broker says: %s", record.sequence, reason)
             self._tell(record, reason)
+
+    def forget_but(self, sequences: Collection[int]) -> None:
+        """Take note that no others are set aside any more: they were evicted meanwhile."""
+        self._aside.intersection_update(sequences)
 
     def remember(self, sequences: Iterable[int]) -> None:
         """Take note of what was set aside before."""

@@ -16,7 +16,7 @@ from buffer.patience import BROKEN, Patience
 from buffer.patience import LONGEST_WAIT as LONGEST_WAIT
 from buffer.record import Record
 from buffer.refusals import Refusals
-from buffer.refused import SetAside
+from buffer.refused import TOGETHER, SetAside
 from buffer.session import Counts, Render, Sent, Session, open_lanes
 from buffer.storage import JournalError
 from buffer.suspicion import Suspicion
@@ -284,11 +284,14 @@ class Uplink:
         task.add_done_callback(self._noting.discard)
 
     async def _note(self, record: Record, refused: Refused) -> None:
-        def add(journal: Journal) -> None:
+        def add(journal: Journal) -> frozenset[int] | None:
             journal.refused.add(record, refused.code, refused.reason)
+            many = self._refusals.aside > 2 * (len(journal.refused) + TOGETHER)
+            return journal.refused.sequences() if many else None
 
         try:
-            await self._writer.call(add)
+            if (kept := await self._writer.call(add)) is not None:
+                self._refusals.forget_but(kept)
         except JournalError as error:
             log.warning(
                 "record %d: %s; it is tried again at the next start", record.sequence, error

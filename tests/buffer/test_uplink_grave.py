@@ -90,3 +90,21 @@ def test_a_record_that_no_message_can_be_made_of_ends_nothing_and_is_set_aside(
             assert s.uplink.stats.connected
 
     run(story())
+
+
+def test_what_was_set_aside_and_evicted_is_not_remembered_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("buffer.refused.TOGETHER", 10)
+    monkeypatch.setattr("buffer.uplink.TOGETHER", 10)
+
+    async def story() -> None:
+        fake = FakeBroker(lambda p: puback(p.mid, 0x90 if p.topic == "site/event" else 0))
+        async with fake.serving(), site(tmp_path / "j.db", fake.port) as s:
+            for begun in range(0, 100, 20):
+                s.keep(*(draft(str(n)) for n in range(begun, begun + 20)))
+                await until(lambda begun=begun: len(set(sent(fake))) == begun + 20)  # type: ignore[misc]
+                await s.writer.call(lambda j: j._db.execute("DELETE FROM records"))
+            await until(lambda: s.uplink.stats.set_aside <= 50)
+
+    run(story())
