@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import sqlite3
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,15 @@ PARTS = ("-wal", "-shm", "")
 ASIDES_KEPT = 3
 """How many broken files stay beside the journal."""
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+NONSENSE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
 """What comes of values that no journal holds: SQLite checks neither types nor texts."""
 _UNREADABLE = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ}
 _TABLE = re.compile(r"^CREATE TABLE .*?^\);$", re.MULTILINE | re.DOTALL)

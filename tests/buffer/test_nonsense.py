@@ -37,6 +37,7 @@ AT_ONCE = [
     "UPDATE unsent SET count = 'x'",
     "UPDATE journal SET first = 'x'",
     "UPDATE topics SET name = CAST(x'ff61' AS TEXT)",
+    "INSERT INTO evicted VALUES (2000, 300, x'00')",
 ]
 """Found by whoever opens the file."""
 LATER = [
