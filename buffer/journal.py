@@ -101,6 +101,8 @@ class Journal(Appending):
                     ),
                 )
         with suppress(JournalError):
+            if recovery.hopeless is not None:
+                journal.append([gap(recovery.hopeless)])
             while journal.salvage() and recovery.waits_for_state():
                 pass
         journal._own = []  # whoever opens it reads what is new

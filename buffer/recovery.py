@@ -60,6 +60,8 @@ class Recovery:
         self.max_size: int | None = None
         self.salvage: Salvage | None = None
         """What is being taken over."""
+        self.hopeless: Gap | None = None
+        """What is lost with a file of which nothing is left."""
 
     @property
     def lost(self) -> int:
@@ -122,6 +124,10 @@ class Recovery:
                 [row for row in rows if row[0] <= row[2]],
             )
             self._lost = used
+            if there is None and committed:
+                self.hopeless = Gap(
+                    reason="damage", priority=OPERATIONS, count=committed, first=1, last=committed
+                )
 
     def resume(self) -> bool:
         """Turn to the newest file that may hold lost records; returns whether there is one."""

@@ -7,9 +7,10 @@ for the one before it is gone, is returned too: verifying names no record after 
 
 from __future__ import annotations
 
+import re
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +29,7 @@ _IMAGE_BITS = 24
 _HASH = 76
 """The serial type of 32 bytes."""
 _SIGNATURE = 140
+_is_id = re.compile("[0-9a-f]{32}").fullmatch
 
 
 class Entry(NamedTuple):
@@ -248,17 +250,27 @@ class Wreck:
         kept: list[Entry] = []
         link = b""
         """What the next has to follow; empty where that is not known."""
+        unproven = True
         for first in sorted(found):
             choices = sorted(found[first], key=_rank)
             if not kept or kept[-1].last != first - 1:
                 link = b""
+            own = self.small.journals.get(first)
+            if own and _is_id(own):
+                link = chain.genesis(own)
             fitting = [entry for entry in choices if _follows(link, entry)]
             if not fitting and kept and kept[-1].table == "evicted":
                 # One of the hashes since the last link is wrong, or this is: hashes prove nothing.
                 while kept and kept[-1].table == "evicted":
                     kept.pop()
                     self.rejected += 1
-                fitting = choices
+                fitting, link = choices, b""
+            elif not fitting and unproven and _goes_on(choices[0], found.get(first + 1, ())):
+                # The next one proves the link of this, and nothing that of the one before.
+                kept.pop()
+                self.rejected += 1
+                fitting, link = choices, b""
+            unproven = not link
             if fitting:
                 kept.append(fitting[0])
                 link = _link_after(link, fitting[0])
@@ -339,9 +351,18 @@ def _rank(entry: Entry) -> tuple[bool, int, bool]:
 
 def _follows(link: bytes, entry: Entry) -> bool:
     """Return whether `entry` goes on from `link`, as far as that can be told."""
+    if entry.table == "folded" and link and len(entry.columns) > 3:
+        before = entry.columns[3]
+        return not isinstance(before, bytes) or before == link
     if entry.table != "records" or not link:
         return True
     return entry.columns[6] == _link_after(link, entry._replace(table="hashed"))
+
+
+def _goes_on(entry: Entry, following: Sequence[Entry]) -> bool:
+    """Return whether one of `following` is a record that proves the link of `entry`."""
+    link = _link_after(b"", entry)
+    return bool(link) and any(e.table == "records" and _follows(link, e) for e in following)
 
 
 def _link_after(link: bytes, entry: Entry) -> bytes:

@@ -191,7 +191,9 @@ def test_a_missing_file_is_said_with_what_it_is_known_to_have_had(
         while journal.salvage():
             pass
         assert journal.verify() is None
-        assert journal.append([draft("next")])[-1].sequence == 100_003
+        (gap,) = [json.loads(r.body) for r in journal.since(100_000) if r.kind is Kind.GAP]
+        assert (gap["reason"], gap["first"], gap["last"]) == ("damage", 1, 101)
+        assert journal.append([draft("next")])[-1].sequence == 100_004
         assert journal.recovery.lost == 100_001
 
 

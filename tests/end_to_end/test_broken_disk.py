@@ -6,8 +6,8 @@ import asyncio
 import os
 import shutil
 import subprocess
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -164,5 +164,49 @@ def test_a_start_on_a_disk_that_cannot_be_written_knows_what_was_before(tmp_path
             assert len(said(daemon, "daemon.started")) == 2
             assert whole(path) > 10
             await daemon.stop()
+
+    play(tmp_path, story)
+
+
+@asynccontextmanager
+async def failing(daemon: Daemon, fault: str) -> AsyncIterator[None]:
+    """Have system calls of the running daemon fail until the block ends."""
+    strace = shutil.which("strace")
+    if strace is None or os.geteuid():
+        pytest.skip("system calls are failed by strace, as root")
+    assert daemon.process is not None
+    tracer = await asyncio.create_subprocess_exec(
+        strace, "-f", "-qq", "-o", "/dev/null",
+        "-e", f"inject={fault}", "-p", str(daemon.process.pid),
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        tracer.terminate()
+        await tracer.wait()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "pwrite64,ftruncate,fallocate,unlink,rename:error=EROFS",
+        "pread64,pwrite64,fdatasync,fsync:error=EIO",
+    ],
+    ids=["read-only", "failing"],
+)
+def test_a_disk_that_fails_for_a_while_stops_no_rule(tmp_path: Path, fault: str) -> None:
+    async def story(store: Store, daemon: Daemon) -> None:
+        await alarm(store, daemon)
+        before = whole(daemon.state / "journal.db")
+        async with failing(daemon, fault):
+            await alarm(store, daemon)
+            await daemon.until(lambda status: status["journal"]["error"] is not None)
+            await alarm(store, daemon)
+        await daemon.until(lambda status: status["journal"]["error"] is None)
+        await daemon.until(lambda status: status["journal"]["waiting"] == 0)
+        status = await daemon.ask(do="status")
+        assert status["journal"]["lost"] == 0
+        assert whole(daemon.state / "journal.db") > before + 10
+        assert len(said(daemon, "journal.started")) == 1
 
     play(tmp_path, story)
