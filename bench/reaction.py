@@ -160,6 +160,8 @@ async def measure(chosen: argparse.Namespace) -> Found:
         status = await ask(control, {"do": "status"})
         inside = status["reaction"]
         loaded = memory(pid)
+        if noisy.done():
+            noisy.result()
     store_alone = await measure_memory(chosen)
     return Found(armed=armed, wire=wire, inside=inside, loaded=loaded, memory=store_alone, cpu=used)
 

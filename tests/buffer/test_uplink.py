@@ -207,6 +207,7 @@ def test_life_safety_first_then_live_before_backlog_each_lane_in_order(tmp_path:
                 await s.up.wait()
                 s.keep(*numbered(300, 310, OPERATIONS), draft("fire", LIFE_SAFETY))
                 await s.sent()
+                await received.count(1211)
             got = facts(received.payloads())
         assert len(got) == 1211
         for priority, count in ((TELEMETRY, 300), (SECURITY, 300), (LIFE_SAFETY, 300)):

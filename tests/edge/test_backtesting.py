@@ -175,8 +175,8 @@ def test_an_evicted_part_is_counted(tmp_path: Path, now: Configuration) -> None:
     path = tmp_path / "journal.db"
     many = [said(n / 10, "eas_front", "eas.visitors", text="x" * 900) for n in range(4000)]
     with Journal.open(path, max_size=2_000_000) as journal:
-        for start in range(0, len(many), 500):
-            journal.append([ENCODER.event(e) for e in many[start : start + 500]])
+        for start in range(0, len(many), 100):
+            journal.append([ENCODER.event(e) for e in many[start : start + 100]])
     assert compare(now, now, path).played.evicted > 1000
 
 
