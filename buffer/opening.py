@@ -4,10 +4,13 @@ import json
 import secrets
 from dataclasses import asdict, dataclass
 
+from buffer.gap import Gap
 from buffer.record import OPERATIONS, Draft, Kind
 
 _TOLD = 20
 """Stretches of lost records that are named."""
+_GAPS_TOLD = 20
+"""Stretches of lost records that are told one by one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,3 +80,20 @@ def plain_salvaged(salvaged: Salvaged) -> Draft:
 def plain_topic(_kind: Kind, _body: bytes) -> str | None:
     """Return None: what a topic was called cannot be told from the record."""
     return None
+
+
+def gaps_of(result: Salvaged) -> list[Gap]:
+    """Return a gap for each stretch, the last for all that are too many to tell one by one."""
+    lost = list(result.lost)
+    if len(lost) > _GAPS_TOLD:
+        rest = lost[_GAPS_TOLD - 1 :]
+        lost = lost[: _GAPS_TOLD - 1]
+        counts = [last - first + 1 for first, last in lost]
+        counts.append(sum(last - first + 1 for first, last in rest))
+        lost.append((rest[0][0], rest[-1][1]))
+    else:
+        counts = [last - first + 1 for first, last in lost]
+    return [
+        Gap(reason="damage", priority=OPERATIONS, count=count, first=first, last=last)
+        for (first, last), count in zip(lost, counts, strict=True)
+    ]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from buffer import noted, storage
 from buffer.gap import Gap
 from buffer.marks import Marks
-from buffer.opening import Opening, Salvaged, plain_salvaged, plain_topic
+from buffer.opening import Opening, Salvaged, gaps_of, plain_salvaged, plain_topic
 from buffer.quota import Quota
 from buffer.record import OPERATIONS, Draft, Kind, Record
 from buffer.storage import JournalError, JournalFull
@@ -37,8 +37,6 @@ _PAGES = 64
 """Pages that a stretch takes beside its records."""
 _LEAST = 8 << 10
 """Bytes of a stretch at least; of a small journal a transaction must be small too."""
-_GAPS_TOLD = 20
-"""Stretches of lost records that are told one by one."""
 
 
 class Recovery:
@@ -258,7 +256,7 @@ class Recovery:
 
         def end() -> Sequence[Gap]:
             salvage.settle()
-            return [*_gaps(result), *salvage.left.gaps("quota")]
+            return [*gaps_of(result), *salvage.left.gaps("quota")]
 
         return self.salvaged(result), end
 
@@ -383,20 +381,3 @@ def _set_aside_at(path: Path) -> float:
         with suppress(OSError):
             times.append(Path(f"{path}{part}").lstat().st_ctime)
     return max(times)
-
-
-def _gaps(result: Salvaged) -> list[Gap]:
-    """Return a gap for each stretch, the last for all that are too many to tell one by one."""
-    lost = list(result.lost)
-    if len(lost) > _GAPS_TOLD:
-        rest = lost[_GAPS_TOLD - 1 :]
-        lost = lost[: _GAPS_TOLD - 1]
-        counts = [last - first + 1 for first, last in lost]
-        counts.append(sum(last - first + 1 for first, last in rest))
-        lost.append((rest[0][0], rest[-1][1]))
-    else:
-        counts = [last - first + 1 for first, last in lost]
-    return [
-        Gap(reason="damage", priority=OPERATIONS, count=count, first=first, last=last)
-        for (first, last), count in zip(lost, counts, strict=True)
-    ]

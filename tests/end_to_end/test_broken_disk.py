@@ -108,15 +108,14 @@ def test_a_folder_in_the_journals_place_stops_no_start(tmp_path: Path) -> None:
 
 
 def test_a_journal_that_is_deleted_under_the_running_box_is_there_again(tmp_path: Path) -> None:
-    async def story(store: Store, daemon: Daemon) -> None:
-        await alarm(store, daemon)
+    async def story(_store: Store, daemon: Daemon) -> None:
         path = daemon.state / "journal.db"
         before = whole(path)
         for suffix in ("", "-wal", "-shm"):
             Path(f"{path}{suffix}").unlink()
         async with asyncio.timeout(LIMIT):
             while not path.exists():
-                await alarm(store, daemon)
+                await daemon.ask(**SILENCE, priority="security", reason="seen", by="test")
                 await asyncio.sleep(0.2)
         await kept(daemon, "journal.salvaged")
         assert whole(path) > before
@@ -186,27 +185,25 @@ async def failing(daemon: Daemon, fault: str) -> AsyncIterator[None]:
         await tracer.wait()
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        "pwrite64,ftruncate,fallocate,unlink,rename:error=EROFS",
-        "pread64,pwrite64,fdatasync,fsync:error=EIO",
-    ],
-    ids=["read-only", "failing"],
+FAULTS = (
+    "pwrite64,ftruncate,fallocate,unlink,rename:error=EROFS",
+    "pread64,pwrite64,fdatasync,fsync:error=EIO",
 )
-def test_a_disk_that_fails_for_a_while_stops_no_rule(tmp_path: Path, fault: str) -> None:
+"""A file system that became read-only, and a disk that fails."""
+
+
+def test_a_disk_that_fails_for_a_while_stops_no_rule(tmp_path: Path) -> None:
     async def story(store: Store, daemon: Daemon) -> None:
-        await alarm(store, daemon)
-        before = whole(daemon.state / "journal.db")
-        async with failing(daemon, fault):
-            await alarm(store, daemon)
-            await daemon.until(lambda status: status["journal"]["error"] is not None)
-            await alarm(store, daemon)
-        await daemon.until(lambda status: status["journal"]["error"] is None)
-        await daemon.until(lambda status: status["journal"]["waiting"] == 0)
-        status = await daemon.ask(do="status")
-        assert status["journal"]["lost"] == 0
-        assert whole(daemon.state / "journal.db") > before + 10
+        path = daemon.state / "journal.db"
+        for fault in FAULTS:
+            before = whole(path)
+            async with failing(daemon, fault):
+                await alarm(store, daemon)
+                await daemon.until(lambda status: status["journal"]["error"] is not None)
+            await daemon.until(lambda status: status["journal"]["error"] is None)
+            await daemon.until(lambda status: status["journal"]["waiting"] == 0)
+            assert whole(path) > before + 5
+        assert (await daemon.ask(do="status"))["journal"]["lost"] == 0
         assert len(said(daemon, "journal.started")) == 1
 
     play(tmp_path, story)
