@@ -72,7 +72,7 @@ class Cloud:
         self._uplink = self._made(site.mqtt) if site.mqtt is not None else None
 
     def _made(self, mqtt: Mqtt) -> Uplink:
-        will = self._status("offline", reason="the link was lost")
+        will = self._status("offline", said_by_the_broker=True, reason="the link was lost")
         connect = connector_to(mqtt, f"storewarden-{self._site.site}", will)
         uplink = Uplink(
             self._writer,
@@ -102,11 +102,12 @@ class Cloud:
             return message
         return replace(message, expiry=int(expiry))
 
-    def _status(self, state: str, **more: str) -> Message:
+    def _status(self, state: str, *, said_by_the_broker: bool = False, **more: str) -> Message:
         tick, now = self._clock.read()
         told = {
             "state": state,
-            "since": utc(now),
+            # When a link will be lost is not known when the will is made.
+            **({} if said_by_the_broker else {"since": utc(now)}),
             "started": utc(now - _ago(tick - self._began)),
             "site": self._site.site,
             "version": VERSION,

@@ -154,6 +154,7 @@ class _Own:
 
     def gap(self, gap: Gap) -> Draft:
         data = {k: v for k, v in asdict(gap).items() if v is not None}
+        data["priority"] = Priority(gap.priority).name
         if gap.reason == "damage":  # nobody knows any more what they were
             del data["priority"], data["kinds"]
             self._metrics.evicted["unknown", gap.reason] += gap.count

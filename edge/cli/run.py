@@ -40,6 +40,7 @@ def act(chosen: argparse.Namespace) -> int:
 
 def serve(folder: Path) -> int:
     """Run the daemon on `folder`, or on the last good configuration when it is refused."""
+    os.umask(0o027)  # journal and clips are evidence, and nobody else's to read
     from edge import daemon
     from edge.clock import boot_id
     from edge.places import expected_state, places

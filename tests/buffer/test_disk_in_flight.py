@@ -99,7 +99,7 @@ def test_the_folder_is_removed(tmp_path: Path) -> None:
 
     async def main() -> Load:
         async with loaded(path) as load:
-            shutil.rmtree(path.parent)
+            shutil.rmtree(path.parent.rename(tmp_path / "gone"))
             await load.until(path.exists)
             await load.goes_on()
         return load
@@ -115,8 +115,10 @@ def test_the_folder_is_removed_again_and_again(tmp_path: Path) -> None:
 
     async def main() -> Load:
         async with loaded(path) as load:
-            for _ in range(3):
-                shutil.rmtree(path.parent)
+            for number in range(3):
+                # Aside first: the writer may just make a file in what is being removed.
+                gone = path.parent.rename(tmp_path / f"gone-{number}")
+                shutil.rmtree(gone)
                 await load.until(path.exists)
                 await load.goes_on()
         return load
