@@ -90,8 +90,10 @@ def read_credentials(endpoint: Endpoint) -> Credentials:
     """Do the same on this thread."""
     try:
         password = endpoint.password() if callable(endpoint.password) else endpoint.password
+        # Before the files are used: one that is exchanged in between is seen as new next time.
+        mark = _mark(endpoint, password)
         tls = _tls(endpoint) if endpoint.secure else None
-        return Credentials(password, tls, _mark(endpoint, password))
+        return Credentials(password, tls, mark)
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         raise Unreachable(f"certificates: {error}") from error
 
