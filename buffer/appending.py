@@ -118,7 +118,8 @@ class Appending(Reading):
         """Commit `drafts` after `after` was done in the same transaction, and the gaps of that."""
         pages = 0 if self._quota is None or not drafts else self._quota.pages(drafts)
         with self._transaction(f"keep {len(drafts)} records", pages=pages, level=level):
-            drafts = [*drafts, *map(self._gap, after())]
+            gaps = [self._gap(gap) for gap in after()]
+            drafts = [*drafts, *gaps]
             published = self._marks.published
             records = chained(drafts, self._head, self._link, published)
             topics = new_topics(records, self._topics)
@@ -141,7 +142,7 @@ class Appending(Reading):
         if records:
             self._head, self._link = records[-1].sequence, records[-1].link
         if self._quota is not None:
-            self._quota.took(drafts)
+            self._quota.took(self._quota.pages(drafts) if gaps or not pages else pages)
         self._reserve()
         return records
 

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from buffer.chain import body_hash
-from buffer.chain import link as link_after
+from buffer.chain import link_to
 from buffer.record import Draft, Record
 
 
@@ -19,7 +18,7 @@ def chained(
     for draft in drafts:
         sequence += 1
         priority, topic, body = draft.priority, draft.topic, draft.body
-        link = link_after(link, sequence, priority, body_hash(body))
+        link = link_to(link, sequence, priority, body)
         records.append(
             Record(
                 sequence=sequence,

@@ -101,15 +101,15 @@ class Quota:
 
     def pages(self, drafts: Sequence[Draft]) -> int:
         """Return how many pages `drafts` take, about, at most."""
-        page = self.room.page
-        size, apart = 0, 0
-        for draft in drafts:
-            length = len(draft.body) + WEIGHT
-            if length > page - 35:
-                apart += length // (page - 4) + 1
-                length = page // 4
-            size += length
-        return apart + size * 5 // 4 // page + _SPARE_PAGES
+        page, apart = self.room.page, 0
+        lengths = [len(draft.body) + WEIGHT for draft in drafts]
+        if lengths and max(lengths) > page - 35:
+            long = [length for length in lengths if length > page - 35]
+            apart = sum(length // (page - 4) + 1 for length in long)
+            lengths = [
+                min(length, page // 4) if length > page - 35 else length for length in lengths
+            ]
+        return apart + sum(lengths) * 5 // 4 // page + _SPARE_PAGES
 
     def fits(self, drafts: Sequence[Draft]) -> bool:
         """Return whether `drafts` could ever be taken together, were the journal empty."""
@@ -122,9 +122,9 @@ class Quota:
             self._free = self.room.free()
         return self._free < pages
 
-    def took(self, drafts: Sequence[Draft]) -> None:
-        """Take note that `drafts` are in the file."""
-        self._free -= self.pages(drafts)
+    def took(self, pages: int) -> None:
+        """Take note that so many pages were written to the file, at most."""
+        self._free -= pages
 
     def evict(self, drafts: Sequence[Draft], level: int, head: int) -> list[Gap]:
         """Evict what one transaction can for `drafts`, and a step more; returns what left unsent.

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 from buffer.record import Kind, Record
 
@@ -39,10 +40,8 @@ def insert(db: sqlite3.Connection, records: Sequence[Record], topics: Mapping[st
     """Insert `records` as rows, given the numbers of topics by their names."""
     many = len(records) - len(records) % _TOGETHER
     for start in range(0, many, _TOGETHER):
-        values: list[int | bytes | str | None] = []
-        for record in records[start : start + _TOGETHER]:
-            values += _to_row(record, topics)
-        db.execute(_INSERT_MANY, values)
+        rows = [_to_row(record, topics) for record in records[start : start + _TOGETHER]]
+        db.execute(_INSERT_MANY, tuple(chain.from_iterable(rows)))
     for record in records[many:]:
         db.execute(_INSERT_ONE, _to_row(record, topics))
 
