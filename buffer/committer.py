@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 
-from buffer.gap import Gap
+from buffer.gap import Gap, refused_by_disk, said
 from buffer.held import Held, groups_within
 from buffer.journal import Journal
 from buffer.policy import CommitPolicy
 from buffer.record import PRIORITIES, SECURITY, Draft, Kind, Record
-from buffer.storage import NONSENSE, JournalBroken, JournalError, JournalFull
+from buffer.storage import NONSENSE, JournalBroken, JournalCut, JournalError, JournalFull
 from buffer.traffic import Call, Progress, Stop, TurnedAway
 
 log = logging.getLogger(__name__)
@@ -95,6 +95,8 @@ class Committer:
             if self._journal is None:
                 self._open()
                 self._commit_what_is_due()
+        with self._going_on():
+            self._confess()
         if self._journal is not None:
             self._journal.close()
 
@@ -249,13 +251,14 @@ class Committer:
 
     def _lost_hold(self, journal: Journal, error: Exception) -> None:
         """Close a journal that failed; it is opened again soon."""
+        error = journal.fail(error)
         self._doubt(error)
-        journal.close()
         self._journal = None
         self._failed(error)
 
     def _doubt(self, error: Exception) -> None:
         damaged = isinstance(error, JournalBroken) and self._doubted_enough()
+        damaged |= isinstance(error, JournalCut)
         self._distrust = str(error) if damaged else None
 
     def _doubted_enough(self) -> bool:
@@ -285,7 +288,7 @@ class Committer:
     def _write(self, journal: Journal, drafts: Sequence[Draft], level: int) -> None:
         """Commit `drafts`, which are still held, as what matters as much as priority `level`."""
         lost = self._held.lost + self._turned_away
-        gaps = self._gaps(lost - self._confessed)
+        gaps = map(self._gap, refused_by_disk(lost - self._confessed))
         begun = time.perf_counter()
         save = self._marks_are_due()
         with self._marks_told():
@@ -302,7 +305,8 @@ class Committer:
 
     def _squeeze(self, journal: Journal, full: JournalFull) -> None:
         """Commit what still fits, what matters most first; the rest waits in memory."""
-        last = SECURITY if self._urgent and time.monotonic() < self._retry else PRIORITIES[-1]
+        hurried = self._urgent and time.monotonic() < self._retry and not self._stopping
+        last = SECURITY if hurried else PRIORITIES[-1]
         self._urgent = False
         for level, groups in self._held.by_level(last):
             most = journal.together
@@ -350,18 +354,21 @@ class Committer:
             self._sent, self._unsaved = [*self._unsaved, *self._sent], []
             raise
 
-    def _gaps(self, lost: Counter[tuple[int, Kind]]) -> list[Draft]:
-        return [
-            self._gap(
-                Gap(
-                    reason="disk",
-                    priority=priority,
-                    count=sum(n for (p, _), n in lost.items() if p == priority),
-                    kinds={kind.value: n for (p, kind), n in lost.items() if p == priority},
-                )
-            )
-            for priority in sorted({p for p, _ in lost})
-        ]
+    def _confess(self) -> None:
+        """Give up what still waits at the end, and say so where the disk takes but that."""
+        self._settled += self._held.lose_all()
+        if not (gaps := refused_by_disk(self._held.lost + self._turned_away - self._confessed)):
+            return
+        log.error("stopped before the disk took all: %s are lost", said(gaps))
+        records: Sequence[Record] = ()
+        try:
+            if self._journal is not None:
+                records = self._journal.append(list(map(self._gap, gaps)), level=PRIORITIES[0])
+        except DISK as error:
+            self._error = str(error)
+        if not records:
+            log.error("the journal cannot say that: %s", self._error)
+        self._report(records)
 
     def _failed(self, error: Exception) -> None:
         if self._error is None:

@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from buffer.record import OPERATIONS, Draft, Kind
@@ -51,6 +51,22 @@ class Losses:
             )
             for priority, kinds in sorted(self._kinds.items())
         ]
+
+
+def refused_by_disk(lost: Counter[tuple[int, Kind]]) -> list[Gap]:
+    """Return a gap for each priority of what was lost, counted by priority and kind."""
+    gaps: list[Gap] = []
+    for priority in sorted({p for p, _ in lost}):
+        kinds = {kind.value: n for (p, kind), n in lost.items() if p == priority}
+        count = sum(kinds.values())
+        gaps.append(Gap(reason="disk", priority=priority, count=count, kinds=kinds))
+    return gaps
+
+
+def said(gaps: Sequence[Gap]) -> str:
+    """Return how many records are missing, by priority, in words."""
+    parts = ", ".join(f"{gap.count} of priority {gap.priority}" for gap in gaps)
+    return f"{sum(gap.count for gap in gaps)} records ({parts})"
 
 
 def plain_gap(gap: Gap) -> Draft:

@@ -104,6 +104,13 @@ class Held:
         self.take_out([group])
         return len(group.drafts)
 
+    def lose_all(self) -> int:
+        """Give up all that waits; returns how many drafts it was."""
+        self.lost.update((draft.priority, draft.kind) for draft, _group in self._drafts)
+        count = len(self._drafts)
+        self._keep(())
+        return count
+
     def _keep(self, those: Iterable[tuple[Draft, int]]) -> None:
         self._drafts = deque(those)
         self._size = sum(len(draft.body) for draft, _ in self._drafts)

@@ -248,6 +248,16 @@ class Journal(Appending):
         self._recovery.close()
         self._db.close()
 
+    def fail(self, error: Exception) -> Exception:
+        """Close after `error`; returns what it really was: closing hides that a file was cut."""
+        if isinstance(error, JournalBroken):
+            try:
+                self._recovery.check_place(0.0)
+            except JournalError as seen:
+                error = seen
+        self.close()
+        return error
+
     def __enter__(self) -> Self:
         return self
 

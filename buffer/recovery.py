@@ -10,13 +10,13 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buffer import noted, storage
+from buffer import frames, noted, storage
 from buffer.gap import Gap
 from buffer.marks import Marks
 from buffer.opening import Opening, Salvaged, gaps_of, plain_salvaged, plain_topic
 from buffer.quota import Quota
 from buffer.record import OPERATIONS, Draft, Kind, Record
-from buffer.storage import JournalError, JournalFull
+from buffer.storage import JournalCut, JournalError, JournalFull
 
 if TYPE_CHECKING:
     from buffer.salvage import Salvage
@@ -51,7 +51,7 @@ class Recovery:
         self._lost = 0
         self.first = 1
         """The first number that this file, or one before it, ever gave."""
-        self._place = _place(path)
+        self._place, self._size = _place(path)
         self._looked = self._since
         self.topic_of: Callable[[Kind, bytes], str | None] = plain_topic
         self.salvaged: Callable[[Salvaged], Draft] = plain_salvaged
@@ -282,19 +282,23 @@ class Recovery:
             if held is not None:
                 held.close()
 
-    def check_place(self) -> None:
-        """See now and then that the file is still the one at its path.
+    def check_place(self, every: float | None = None) -> None:
+        """See now and then that the file is still the one at its path, and whole.
 
         One that was removed is copied from what is open, and taken over like a damaged one.
 
         Raises:
+            JournalCut: it was made smaller, not by us.
             JournalError: it was removed or replaced, or its log; open the journal again.
         """
-        if time.monotonic() - self._looked < _LOOK_EVERY:
+        if time.monotonic() - self._looked < (_LOOK_EVERY if every is None else every):
             return
         self._looked = time.monotonic()
-        now = _place(self._path)
+        now, size = _place(self._path)
         if now == self._place:
+            before, self._size = self._size, size
+            if size < before:
+                self._check_size(before, size)
             return
         if now[0] == self._place[0]:
             if self._place[1] is None or now[1] is not None:
@@ -314,6 +318,15 @@ class Recovery:
                 for suffix in ("-wal", "-shm"):
                     Path(f"{self._path}{suffix}").unlink(missing_ok=True)
         raise JournalError(f"{self._path} was removed or replaced")
+
+    def _check_size(self, before: int, size: int) -> None:
+        """See that a file that became smaller lacks nothing."""
+        with suppress(sqlite3.Error):  # it sees that, too
+            both = "SELECT page_count, page_size FROM pragma_page_count, pragma_page_size"
+            pages, page = self._db.execute(both).fetchone()
+            if frames.complete(self._path, size, pages, page):
+                return
+        raise JournalCut(f"{self._path} was cut from {before} to {size} bytes")
 
     def _save_copy(self) -> None:
         number = 1 + max((int(p.suffix[7:]) for p in storage.asides(self._path)), default=0)
@@ -344,15 +357,19 @@ def newest_records(path: Path, most: int) -> list[Record]:
     return records[-most:]
 
 
-def _place(path: Path) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
+def _place(path: Path) -> tuple[tuple[tuple[int, int] | None, tuple[int, int] | None], int]:
+    """Return which files the journal and its log are, and the size of the journal in bytes."""
     found: list[tuple[int, int] | None] = []
+    sizes: list[int] = []
     for suffix in ("", "-wal"):
         try:
             stat = Path(f"{path}{suffix}").stat()
             found.append((stat.st_dev, stat.st_ino))
+            sizes.append(stat.st_size)
         except OSError:
             found.append(None)
-    return found[0], found[1]
+            sizes.append(0)
+    return (found[0], found[1]), sizes[0]
 
 
 def _wreck(source: Path, bound: int) -> Wreck | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from buffer import noted
+from buffer import frames, noted
 
 T = TypeVar("T")
 
@@ -34,17 +34,12 @@ NONSENSE = (
 """What comes of values that no journal holds: SQLite checks neither types nor texts."""
 _UNREADABLE = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ}
 _TABLE = re.compile(r"^CREATE TABLE .*?^\);$", re.MULTILINE | re.DOTALL)
-_LAST = (
-    "SELECT max((SELECT ifnull(max(sequence), 0) FROM records),"
-    " (SELECT ifnull(max(sequence), 0) FROM evicted), (SELECT ifnull(max(last), 0) FROM folded))"
-)
-"""The last number used: the newest records may have lost their bodies already."""
 _LAST = """SELECT max(coalesce((SELECT max(sequence) FROM records), 0),
   coalesce((SELECT max(sequence) FROM evicted), 0), coalesce((SELECT max(last) FROM folded), 0))"""
+"""The last number used: the newest records may have lost their bodies already."""
 _LOOKS = 6
 """How often a file is looked at before it counts as damaged: SQLite calls it so as well when the
 disk failed to read."""
-_LOG_HEADER = 32
 _SMALL = 8 << 20
 """Bytes of a file whose pages are all looked at when it is opened."""
 
@@ -59,6 +54,10 @@ class JournalFull(JournalError):
 
 class JournalBroken(JournalError):
     """The file is damaged. It has to be set aside."""
+
+
+class JournalCut(JournalBroken):
+    """The file was made smaller while it was open. That is seen, not guessed."""
 
 
 class JournalTooNew(JournalError):
@@ -194,14 +193,11 @@ def prune(path: Path, most: int | None, *, needed: str | None = None) -> None:
 
 
 def schema_of(path: Path) -> int:
-    """Return the schema that a journal says it has; 0 when it is none, or cannot be read."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(100)
-    except OSError:
-        return 0
-    ours = head[68:72] == APPLICATION.to_bytes(4, "big")
-    return int.from_bytes(head[60:64], "big") if ours and head.startswith(b"SQLite") else 0
+    """Return the schema that a journal or its log says it has; 0 when neither can be read."""
+    heads = [frame.image for frame in frames.of(path) if frame.page == 1]
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        heads.append(file.read(100))
+    return max(map(_schema_in, heads), default=0)
 
 
 def obstacle(path: Path) -> str | None:
@@ -266,6 +262,11 @@ def shortened(path: Path) -> str | None:
     return None
 
 
+def _schema_in(head: bytes) -> int:
+    ours = head.startswith(b"SQLite") and head[68:72] == APPLICATION.to_bytes(4, "big")
+    return int.from_bytes(head[60:64], "big") if ours else 0
+
+
 def _number(aside: Path) -> int:
     return int(aside.suffix[len(".aside-") :])
 
@@ -280,7 +281,7 @@ def _blocks(path: Path) -> int:
 def _left(path: Path) -> bool:
     """Return whether the log of `path` has something."""
     log = Path(f"{path}-wal")
-    return log.is_file() and log.stat().st_size > _LOG_HEADER
+    return log.is_file() and log.stat().st_size > frames.HEADER
 
 
 def _is_there(path: Path) -> bool:

@@ -147,6 +147,31 @@ def test_the_file_is_replaced(tmp_path: Path, older: str) -> None:
     complete(path, asyncio.run(main()))
 
 
+@pytest.mark.parametrize("share", [0.5, 0.0])
+def test_the_file_is_cut_short(tmp_path: Path, share: float) -> None:
+    path = tmp_path / "journal.db"
+    with Journal.open(path, max_size=4 * MB) as journal:
+        for n in range(0, 2000, 50):
+            journal.append([draft(n) for n in range(n, n + 50)])
+
+    async def main() -> Load:
+        async with loaded(path) as load:
+            os.truncate(path, int(path.stat().st_size * share))
+            await load.until(lambda: load.writer.head > 100_000)
+            await load.goes_on()
+        return load
+
+    load = asyncio.run(main())
+    with Journal.open(path) as journal:
+        while journal.salvage():
+            pass
+        assert journal.verify() is None
+        own = [r for r in journal.since(0) if r.topic is None]
+    reasons = [json.loads(r.body).get("reason") for r in own]
+    assert any(str(reason).startswith(f"{path} was cut from ") for reason in reasons)
+    assert sum(load.writer.stats.lost) == 0
+
+
 def damaged(path: Path) -> int:
     """Make a journal of 2,000 records that no SQLite opens; return its bytes."""
     with Journal.open(path, max_size=4 * MB) as journal:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from buffer.journal import Journal
-from buffer.record import LIFE_SAFETY, SECURITY, TELEMETRY, Draft, Kind
+from buffer.record import LIFE_SAFETY, OPERATIONS, SECURITY, TELEMETRY, Draft, Kind
 from buffer.storage import JournalError
 from buffer.writer import Writer
 
@@ -148,3 +148,35 @@ def test_a_disk_that_refuses_everything_counts_and_tells_what_was_lost(disk: Pat
     told = json.loads(gap.body)
     assert (told["reason"], told["priority"], told["count"]) == ("disk", TELEMETRY, lost[TELEMETRY])
     assert told["kinds"] == {"event": lost[TELEMETRY]}
+
+
+def test_what_waits_at_the_end_on_a_full_disk_is_counted_said_and_told(
+    disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = disk / "journal.db"
+
+    async def main() -> tuple[int, ...]:
+        async with Writer.open(path, max_size=2 * MB) as writer:
+            for n in range(1500):
+                writer.keep(draft(OPERATIONS, f"{n}"))
+            await writer.flush()
+            filled(disk)
+            for n in range(4000):
+                writer.keep(draft(TELEMETRY, f"{n}"))
+            async with asyncio.timeout(LIMIT):
+                while writer.stats.error is None:
+                    await asyncio.sleep(0.02)
+        await asyncio.sleep(0)
+        return writer.stats.lost
+
+    lost = asyncio.run(asyncio.wait_for(main(), 2 * LIMIT))
+    assert lost[:TELEMETRY] == (0, 0, 0, 0)
+    assert lost[TELEMETRY] > 0
+    assert f"{lost[TELEMETRY]} records ({lost[TELEMETRY]} of priority 4) are lost" in caplog.text
+    with Journal.open(path, read_only=True) as journal:
+        assert journal.verify() is None
+        gaps = [json.loads(r.body) for r in journal.since(0) if r.kind is Kind.GAP]
+    told = [gap for gap in gaps if gap["reason"] == "disk"]
+    assert [(gap["priority"], gap["count"], gap["kinds"]) for gap in told] == [
+        (TELEMETRY, lost[TELEMETRY], {"event": lost[TELEMETRY]})
+    ]

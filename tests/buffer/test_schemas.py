@@ -105,3 +105,25 @@ def test_a_migration_that_fails_changes_nothing_and_is_tried_again(
     with Journal.open(path, read_only=True) as journal:
         assert journal.tail(1)[0].id == "held"
         assert journal.stat().records == 350
+
+
+def test_a_newer_version_that_only_the_log_tells_of_is_kept_under_its_schema(
+    tmp_path: Path,
+) -> None:
+    live, path = tmp_path / "live.db", tmp_path / "site" / "journal.db"
+    path.parent.mkdir()
+    with Journal.open(live) as journal:
+        draft = Draft(id="old", kind=Kind.EVENT, priority=TELEMETRY, topic=None, body=b"{}")
+        journal.append([draft])
+        journal.anchor()
+        with closing(sqlite3.connect(live)) as db:
+            db.execute("PRAGMA user_version = 99")
+        for suffix in ("", "-wal", ".reserved"):
+            Path(f"{path}{suffix}").write_bytes(Path(f"{live}{suffix}").read_bytes())
+    assert path.read_bytes()[60:64] == len(schema()).to_bytes(4, "big")
+    with Journal.open(path) as journal:
+        while journal.salvage():
+            pass
+        assert "old" in [record.id for record in journal.since(0)]
+    assert path.with_name("journal.db.schema-99").exists()
+    assert storage.asides(path) == []
