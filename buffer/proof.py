@@ -62,6 +62,8 @@ class Verdict:
     """The newest of them."""
     anchors: int = 0
     """Given anchors that fit."""
+    beyond: list[int] = field(default_factory=list)
+    """Records of given anchors that come after the end of a part, and are not checked."""
     whole: bool | None = None
     """Of an export: whether a key that is trusted has signed it as a whole."""
     others: set[str] = field(default_factory=set)
@@ -162,8 +164,10 @@ class Check:
         if (claims := self._claims.pop(self._expected - 1, None)) is not None:
             self._hold(claims)
 
-    def finish(self) -> Verdict:
+    def finish(self, *, part: bool = False) -> Verdict:
         """Look at the anchors that are left, and return what was found.
+
+        Of a `part`, given anchors of later records are noted in `beyond`.
 
         Raises:
             Broken: one of them tells of records that are missing, or is not what was signed.
@@ -173,7 +177,9 @@ class Check:
         for sequence in sorted(self._claims):
             for anchor, given in self._claims[sequence]:
                 _judge(anchor)
-                if sequence > verdict.last:
+                if part and given and sequence > verdict.last:
+                    verdict.beyond.append(sequence)
+                elif sequence > verdict.last:
                     missing = records(verdict.last + 1, sequence)
                     who = "the anchor" if given else "a signed head"
                     raise Broken(
@@ -184,7 +190,7 @@ class Check:
                             reason=f"cut: {who} knows of {missing}",
                         )
                     )
-                if given:
+                elif given:
                     verdict.doubts.append(f"anchor of record {sequence}: its link is not kept here")
         return verdict
 

@@ -69,8 +69,17 @@ def _open(chosen: argparse.Namespace) -> Journal:
 def _path(chosen: argparse.Namespace) -> Path:
     """Return the file that is meant: one that was named, else the site's own."""
     path: Path = getattr(chosen, "path", None) or chosen.file or _own(chosen.config)[0]
+    return _there(path)
+
+
+def _there(path: Path) -> Path:
+    """Return `path`, where it is a file with something in it."""
     if not path.exists():
         raise Failed(f"there is no journal {path}")
+    if path.is_dir():
+        raise Failed(f"{path} is a directory, no file")
+    if path.is_file() and not path.stat().st_size:
+        raise Failed(f"{path} is empty")
     return path
 
 
@@ -161,12 +170,12 @@ def _head(record: Record) -> dict[str, Any]:
 
 
 def act_export(chosen: argparse.Namespace) -> int:
+    if Path("-") in (chosen.csv, chosen.output):
+        raise WrongUsage("'-' is no file: without --output and --csv the lines go to stdout")
     if chosen.file is not None:
         return journal_export.export(chosen, _path(chosen), *_zone_and_site(chosen.config))
     path, zone, site = _own(chosen.config)
-    if not path.exists():
-        raise Failed(f"there is no journal {path}")
-    return journal_export.export(chosen, path, zone, site)
+    return journal_export.export(chosen, _there(path), zone, site)
 
 
 def _zone_and_site(folder: Path) -> tuple[str, str | None]:
@@ -189,6 +198,8 @@ def act_verify(chosen: argparse.Namespace) -> int:
 
 def act_key(chosen: argparse.Namespace) -> int:
     path = chosen.file or _own(chosen.config)[0]
+    if chosen.file is not None and not path.exists():
+        raise Failed(f"there is no file {path}")
     public = _public_key(path)
     if chosen.json:
         words.print_json({"public_key": public})

@@ -12,7 +12,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -44,9 +44,13 @@ class Wanted:
     """Empty: all."""
     devices: frozenset[str]
     """Empty: all."""
+    met: set[str] = field(default_factory=set)
+    """Those of `devices` that a record was of."""
 
     def shows(self, priority: str, body: Any) -> bool:
         device = body.get("device") if isinstance(body, dict) else None
+        if isinstance(device, str) and device in self.devices:
+            self.met.add(device)
         return (not self.priorities or priority in self.priorities) and (
             not self.devices or device in self.devices
         )
@@ -122,6 +126,8 @@ def export(chosen: argparse.Namespace, path: Path, zone: str, site: str | None) 
                     break
                 lines.write(*line)
             lines.close()
+            for device in sorted(wanted.devices - wanted.met):
+                words.show(f"storewarden: no record of that part is of the device {device}")
     except JournalError as error:
         raise Failed(str(error)) from None
     return DONE

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from buffer.proof import Item, Verdict
     from edge.cli.journal_lines import Export, Line
 
+BEGINNING = b'{"sequence": '
+"""Of the first line of every export."""
 _HEX_64 = re.compile("[0-9a-f]{64}")
 _PLACED = re.compile("([0-9]{1,18}):([0-9a-f]{64})")
 
@@ -54,6 +56,7 @@ def verify(chosen: argparse.Namespace, path: Path) -> int:
     anchors = [anchor for text in chosen.anchor for anchor in _anchors(text)]
     try:
         if is_export(path):
+            _looks_like_one(path)
             verdict = check_export(path, keys, anchors)
             trusted = "given" if keys is not None else "the file's own word"
         else:
@@ -74,6 +77,12 @@ def verify(chosen: argparse.Namespace, path: Path) -> int:
     for doubt in verdict.doubts:
         words.show(f"storewarden: not verifiable: {doubt}")
     return words.answer(good=verdict.good)
+
+
+def _looks_like_one(path: Path) -> None:
+    with path.open("rb") as file:
+        if file.read(len(BEGINNING)) != BEGINNING:
+            raise Failed(f"{path} is no export and no journal")
 
 
 def _not_signed(first: int) -> Break:
@@ -195,8 +204,9 @@ def check_export(path: Path, keys: Collection[str] | None, anchors: Sequence[Anc
     check = Check(chains, first.item[0], start=export.before, keys=keys, signers=signers)
     try:
         _take_all(check, chains, joined((first,), lines), list(anchors))
-        check.finish()
+        check.finish(part=True)
         _close(check.verdict, export, keys)
+        _whole_or_cut(check.verdict)
     except Broken as found:
         check.verdict.broken = found.args[0]
     check.verdict.journal = export.journal
@@ -273,6 +283,17 @@ def _close(verdict: Verdict, export: Export, keys: Collection[str] | None) -> No
     verdict.signed = Anchor(journal=journal, sequence=verdict.last, link=link, at=at, key=key)
 
 
+def _whole_or_cut(verdict: Verdict) -> None:
+    """Only who signed an export as a whole has said where it ends."""
+    from buffer.chain import Break
+    from buffer.proof import Broken, records
+
+    if verdict.beyond and not verdict.whole:
+        first, until = verdict.last + 1, verdict.beyond[0]
+        reason = f"cut: the anchor knows of {records(first, until)}"
+        raise Broken(Break(sequence=first, until=until, what="cut", reason=reason))
+
+
 def as_json(verdict: Verdict) -> dict[str, Any]:
     """Return what was found as JSON values."""
     broken, signed = verdict.broken, verdict.signed
@@ -301,6 +322,7 @@ def as_json(verdict: Verdict) -> dict[str, Any]:
         "whole": verdict.whole,
         "other_keys": sorted(verdict.others),
         "anchors": verdict.anchors,
+        "anchors_not_checked": verdict.beyond,
     }
 
 
@@ -324,3 +346,5 @@ def _say(verdict: Verdict, trusted: str) -> None:
     if verdict.anchors:
         fit = "fits" if verdict.anchors == 1 else "fit"
         print(f"{words.counted(verdict.anchors, 'given anchor')} {fit}")
+    for sequence in verdict.beyond:
+        print(f"ends before the anchor {sequence}, which is not checked")

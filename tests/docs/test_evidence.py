@@ -188,6 +188,45 @@ def test_the_second_verifier_is_short_and_imports_nothing_of_ours() -> None:
     assert imported <= set(sys.stdlib_module_names)
 
 
+def test_the_second_verifier_takes_an_anchor_as_a_file(seen: Seen, tmp_path: Path) -> None:
+    export, anchors = tmp_path / "e", [tmp_path / "a", tmp_path / "b"]
+    storewarden("journal", "export", "--file", seen.state / "journal.db", "--output", export)
+    anchors[0].write_text(json.dumps(seen.anchor, indent=2))
+    anchors[1].write_text("\n".join(x for x in seen.log.splitlines() if "anchor: {" in x))
+    for anchor in anchors:
+        found = stranger(export, "--anchor", anchor)
+        assert (found.returncode, found.stderr) == (0, "")
+    wrong = seen.anchor | {"link": "0" * 64}
+    anchors[0].write_text(json.dumps(wrong, separators=(",", ":")))
+    found = stranger(export, "--anchor", anchors[0])
+    assert (found.returncode, "not as anchored" in found.stderr) == (1, True)
+
+
+def test_the_second_verifier_tells_a_mistake_from_a_finding(seen: Seen, tmp_path: Path) -> None:
+    export, empty = tmp_path / "e", tmp_path / "empty"
+    storewarden("journal", "export", "--file", seen.state / "journal.db", "--output", export)
+    empty.touch()
+    mistakes: list[list[object]] = [
+        [], ["--help"], [tmp_path], [tmp_path / "none"], [empty], [SCRIPT],
+        [export, "--anchor"], [export, "--anchor", empty], [export, "--anchor", "nowhere"],
+        [export, "--key", "abc"], [export, "--other", "x"],
+    ]  # fmt: skip
+    for words in mistakes:
+        found = stranger(*words)
+        assert found.returncode == 2
+        assert found.stdout == ""
+        assert found.stderr.startswith("usage: ")
+        assert "this is no export" in found.stderr
+        assert "NOT GOOD" not in found.stderr
+
+
+def stranger(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-I", str(SCRIPT), *map(str, words)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
 def members(export: Path, wanted: Callable[[dict[str, Any]], bool]) -> set[str]:
     lines = [json.loads(line) for line in export.read_bytes().splitlines()]
     return {name for line in lines if wanted(line) for name in line}

@@ -111,10 +111,16 @@ def stranger(
 ) -> bool:
     """Return whether docs/verify.py calls an export good."""
     try:
-        script.verify(io.BytesIO(content), dict(anchors), set(keys))
+        script.verify(io.BytesIO(content), [("", *one) for one in anchors.items()], set(keys))
     except (SystemExit, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False
     return True
+
+
+def alone(*words: object) -> subprocess.CompletedProcess[str]:
+    """Run docs/verify.py as a stranger does."""
+    command = [sys.executable, "-I", str(SCRIPT), *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def ours(path: Path, content: bytes, *words: object) -> bool:
@@ -257,7 +263,7 @@ def again(signature: bytes) -> bytes:
         (without(5), "record 10: removed"),
         (without(20), "record 25: removed"),
         (without(46), "cut: the export has no end"),
-        (lambda lines: [], "cut: the export is empty"),
+        (lambda lines: [], "is empty"),
         (lambda lines: [*lines, lines[-1]], "record 51: changed"),
         (lambda lines: [*lines[:20], lines[19], *lines[20:]], "record 24: added"),
         (lambda lines: [*lines, b"{}\n"], "record 51: changed"),
@@ -338,16 +344,33 @@ def test_one_that_was_made_anew_is_shown_by_key_and_anchor_only(
     assert not stranger(script, content, anchors={int(anchor["sequence"]): anchor["link"]})
 
 
-def test_a_cut_end_is_shown_by_an_anchor(box: Path, script: ModuleType, tmp_path: Path) -> None:
+def test_a_part_is_good_before_an_anchor_and_one_that_was_cut_is_not(
+    box: Path, script: ModuleType, tmp_path: Path
+) -> None:
     part = tmp_path / "part"
     assert run("export", "--file", box / "journal.db", "--to", 40, "--output", part)[0] == 0
     anchor = json.loads((box / "anchor.json").read_text())
     noted = {int(anchor["sequence"]): anchor["link"]}
     assert ours(part, part.read_bytes())
     assert stranger(script, part.read_bytes())
-    code, _out, err = run("verify", part, "--anchor", f"{anchor['sequence']}:{anchor['link']}")
-    assert (code, "record 41: cut" in err) == (1, True)
-    assert not stranger(script, part.read_bytes(), anchors=noted)
+    assert ours(part, part.read_bytes(), "--anchor", box / "anchor.json")
+    assert stranger(script, part.read_bytes(), anchors=noted)
+    told = f"ends before the anchor {anchor['sequence']}, which is not checked"
+    assert told in run("verify", part, "--anchor", box / "anchor.json")[1]
+    assert told in alone(part, "--anchor", box / "anchor.json").stdout
+    found = json.loads(run("verify", part, "--json", "--anchor", box / "anchor.json")[1])
+    assert (found["good"], found["anchors_not_checked"]) == (True, [int(anchor["sequence"])])
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(anchor | {"journal": "0" * 32}))
+    assert run("verify", part, "--anchor", other)[0] == 1
+    assert "another journal" in alone(part, "--anchor", other).stderr
+    rest = part.read_bytes().rpartition(b', "end": ')[0]
+    end = {"lines": rest.count(b"\n") + 1, "sha256": hashlib.sha256(rest).hexdigest()}
+    for cut in (rest + b', "end": ' + json.dumps(end).encode() + b"}\n", rest + b"}\n"):
+        part.write_bytes(cut)
+        code, _out, err = run("verify", part, "--anchor", box / "anchor.json")
+        assert (code, "record 41: cut" in err) == (1, True)
+        assert not stranger(script, cut, anchors=noted)
 
 
 @pytest.mark.parametrize(
@@ -437,7 +460,7 @@ def test_the_journal_itself_is_checked(box: Path, tmp_path: Path) -> None:
     [
         (["verify", "nowhere"], 1, "there is no journal nowhere"),
         (["verify", "--file", "/dev/null", "/dev/null"], 2, "name one file, not two"),
-        (["verify", SCRIPT], 1, "none of an export"),
+        (["verify", SCRIPT], 1, "verify.py is no export and no journal"),
         (["verify", "JOURNAL", "--key", "abc"], 2, "'abc' is no public key"),
         (["verify", "JOURNAL", "--anchor", SCRIPT], 2, "is no anchor"),
         (["verify", "JOURNAL", "--anchor", "nowhere"], 1, "nowhere: No such file"),
@@ -445,6 +468,9 @@ def test_the_journal_itself_is_checked(box: Path, tmp_path: Path) -> None:
         (["export", "--file", "JOURNAL", "--from", "1000"], 1, "no records in that part"),
         (["export", "--file", "JOURNAL", "--from", "soon"], 2, "'soon' is no time"),
         (["key", "--file", "/dev/null"], 1, "nothing was signed"),
+        (["key", "--file", "missing.db"], 1, "there is no file missing.db"),
+        (["export", "--file", "JOURNAL", "--csv", "-"], 2, "'-' is no file"),
+        (["export", "--file", "JOURNAL", "--device", "nobody"], 0, "is of the device nobody"),
     ],
 )
 def test_a_persons_mistake_is_told(box: Path, words: list[object], code: int, told: str) -> None:
@@ -452,6 +478,14 @@ def test_a_persons_mistake_is_told(box: Path, words: list[object], code: int, to
     found = run(*given)
     assert found[0] == code
     assert told in found[2]
+
+
+@pytest.mark.parametrize("part", ["stat", "tail", "export", "verify"])
+def test_a_folder_and_an_empty_file_are_called_so(tmp_path: Path, part: str) -> None:
+    (tmp_path / "empty").touch()
+    for path, told in ((tmp_path, "is a directory"), (tmp_path / "empty", "is empty")):
+        code, _out, err = run(part, "--file", path)
+        assert (code, told in err) == (1, True)
 
 
 def test_the_table_for_people_opens_in_a_spreadsheet_and_runs_nothing(tmp_path: Path) -> None:
