@@ -7,6 +7,7 @@ import sqlite3
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
@@ -94,11 +95,12 @@ def sound(doing: str) -> Iterator[None]:
         raise JournalBroken(f"cannot {doing}: {type(error).__name__}: {error}") from error
 
 
-def schema() -> list[str]:
+@cache
+def schema() -> tuple[str, ...]:
     """Return the numbered scripts, in order; the n-th leads to schema version n."""
     folder = Path(__file__).parent / "schema"
     scripts = sorted(s.name for s in folder.iterdir() if s.name.endswith(".sql"))
-    return [(folder / name).read_text(encoding="utf-8") for name in scripts]
+    return tuple((folder / name).read_text(encoding="utf-8") for name in scripts)
 
 
 def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
