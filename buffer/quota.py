@@ -153,9 +153,10 @@ class Quota:
                 if written:
                     break
                 self._in_vain = list(self._gone)
+                full = "the disk" if room.tight else f"the {self._size} bytes for records"
+                verb = "is" if room.tight else "are"
                 raise JournalFull(
-                    f"the {self._size} bytes for records are full, and nothing that matters less"
-                    " is left to go"
+                    f"{full} {verb} full, and nothing that matters less is left to go"
                 )
             written += pages_touched(victims, room.page)
         if self._gone != before and not self._rescuing():

@@ -166,6 +166,7 @@ def test_what_waits_at_the_end_on_a_full_disk_is_counted_said_and_told(
             async with asyncio.timeout(LIMIT):
                 while writer.stats.error is None:
                     await asyncio.sleep(0.02)
+            assert "the disk is full" in writer.stats.error
         await asyncio.sleep(0)
         return writer.stats.lost
 
