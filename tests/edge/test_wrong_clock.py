@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -48,11 +48,23 @@ rules:
 """
 
 
+OPEN: list[Journal] = []
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """Let no journal stay open after a test."""
+    yield
+    while OPEN:
+        OPEN.pop().close()
+
+
 class Straight:
     """What the road sees of the writer: each call is committed when it returns."""
 
     def __init__(self, path: Path) -> None:
         self.journal = Journal.open(path)
+        OPEN.append(self.journal)
         self.stats = Stats(
             pending=0, lost=(0,) * 5, head=0, error=None, unsent=(0,) * 5, oldest_unsent=0.0
         )
