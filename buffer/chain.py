@@ -67,8 +67,3 @@ def body_hash(body: bytes) -> bytes:
 def link(previous_link: bytes, sequence: int, priority: int, body_hash: bytes) -> bytes:
     """Return the link of a record, given that of the record before it."""
     return sha256(previous_link + _place(sequence, priority) + body_hash).digest()
-
-
-def link_to(previous_link: bytes, sequence: int, priority: int, body: bytes) -> bytes:
-    """Return the same of a record whose body is at hand."""
-    return sha256(previous_link + _place(sequence, priority) + sha256(body).digest()).digest()

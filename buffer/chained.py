@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from buffer.chain import link_to
+from buffer.chain import body_hash
+from buffer.chain import link as link_after
 from buffer.record import Draft, Record
 
 
@@ -18,7 +19,7 @@ def chained(
     for draft in drafts:
         sequence += 1
         priority, topic, body = draft.priority, draft.topic, draft.body
-        link = link_to(link, sequence, priority, body)
+        link = link_after(link, sequence, priority, body_hash(body))
         records.append(
             Record(
                 sequence=sequence,
