@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from buffer.writer import Writer
 from drivers.contract import Driver
 from drivers.event import Event
+from edge import gates
 from edge.clock import Clock
 from edge.cloud import Cloud
 from edge.config.model import Configuration
@@ -75,6 +76,7 @@ def assemble(
     root = site.mqtt.topic_root if site.mqtt else "storewarden"
     encoder = Encoder(root, site.site, configuration.hash)
     began = clock.tick()
+    metrics.gates.update(gates.known(past.state, past.steps))
 
     def handed(given: Given, late: float) -> None:
         if given.tick >= began:  # what fell due while nobody was there is no reaction

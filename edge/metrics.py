@@ -17,6 +17,10 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from drivers.event import Event
+from edge import gates
+from edge.gates import Alarm
+
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
 RECENT = 1000
 COMMITS = (1e-4, 2e-4, 5e-4, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
@@ -110,6 +114,8 @@ class Metrics:
         self.firings = 0
         self.evicted: Counter_[tuple[str, str]] = Counter_()
         """Records that left the journal before the broker had them, by priority and reason."""
+        self.gates: dict[str, Alarm] = {}
+        """The last alarm of each gate."""
         self._recent: deque[float] = deque(maxlen=RECENT)
         self._read: _Read | None = None
 
@@ -117,6 +123,13 @@ class Metrics:
         """Count one reaction: from the edge seen to the order handed over."""
         self.reaction.labels(priority).observe(seconds)
         self._recent.append(seconds)
+
+    def heard(self, event: Event) -> None:
+        """Count one event that was handled."""
+        self.events.labels(event.device, event.kind).inc()
+        self.handled += 1
+        if (alarm := gates.of(event)) is not None:
+            self.gates[event.device] = alarm
 
     def recent_reactions(self) -> dict[str, float]:
         """Return how many of the last 1,000 reactions there were, and their p50 and p99."""
@@ -183,6 +196,14 @@ def gauge(name: str, text: str, value: float) -> Metric:
     """Return a gauge without labels, to be read at a scrape."""
     family = GaugeMetricFamily(f"storewarden_{name}", text)
     family.add_metric([], value)
+    return family
+
+
+def per_device(name: str, text: str, values: Mapping[str, float]) -> Metric:
+    """Return a gauge of each device, to be read at a scrape."""
+    family = GaugeMetricFamily(f"storewarden_{name}", text, labels=["device"])
+    for device, value in values.items():
+        family.add_metric([device], value)
     return family
 
 

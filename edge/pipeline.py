@@ -226,8 +226,7 @@ class Pipeline:
             self._drafts.append(self.encoder.trace(stamp, note.signal, note.data, note.priority))
 
     def _count(self, event: Event) -> None:
-        self.metrics.events.labels(event.device, event.kind).inc()
-        self.metrics.handled += 1
+        self.metrics.heard(event)
         if event.sets:
             self.publish_state(event.device)
         if event.kind in {LinkUp.kind, LinkDown.kind}:

@@ -11,6 +11,7 @@ from drivers.contract import CommandFailed, unknown_states
 from drivers.event import SITE
 from drivers.priorities import Priority
 from drivers.signals import UNKNOWN
+from edge import gates
 from edge.assembly import Parts
 from edge.past import Past, about_to_say
 from edge.requests import Changing
@@ -81,6 +82,7 @@ def snapshot(parts: Parts) -> None:
         "offset": parts.clock.offset,
         "clock": parts.site_clock.save(),
         "unsaid": about_to_say(parts.inbox),
+        gates.SAVED: gates.save(parts.metrics.gates),
     }
     stamp = parts.speaker.stamp(SITE, "snapshot", Priority.operations, {}, {})
     parts.writer.keep(parts.pipeline.encoder.snapshot(stamp, state))

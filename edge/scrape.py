@@ -8,8 +8,12 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from drivers.event import SITE
 from drivers.priorities import Priority
+from edge import gates
 from edge.assembly import Parts
-from edge.metrics import counter, gauge
+from edge.metrics import counter, gauge, per_device
+from rules.states import LINK
+
+FIRE_PANEL = "fire_panel"
 
 
 def register(parts: Parts) -> None:
@@ -56,5 +60,23 @@ def _read(parts: Parts) -> Iterator[Metric]:
     for which, when in parts.cloud.certificates().items():
         ends.add_metric([which], when)
     yield ends
-    active = parts.decider.engine.states.value(SITE, "evacuation") == "yes"
+    states, devices = parts.decider.engine.states, parts.configuration.devices
+    links = {
+        device: float(states.value(device, LINK) == "up")
+        for device, one in devices.items()
+        if one.type == FIRE_PANEL
+    }
+    yield per_device("fire_link_up", "1 while the fire panel is heard.", links)
+    proven = gates.times(parts.metrics.gates, devices, parts.cloud.corrections)
+    yield per_device(
+        "gate_last_alarm_timestamp_seconds",
+        "When the gate last said eas.alarm, Unix time; 0 where it never has.",
+        proven,
+    )
+    yield gauge(
+        "site_open",
+        "1 while the store is open; 0 also where that is not known.",
+        float(states.value(SITE, "open") == "yes"),
+    )
+    active = states.value(SITE, "evacuation") == "yes"
     yield gauge("evacuation_active", "1 while the latch is set.", float(active))
