@@ -103,6 +103,11 @@ class Broker:
         """The address in the form site.yaml takes."""
         return f"mqtt://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """The process that runs, 0 while none does."""
+        return 0 if self._process is None else self._process.pid
+
     def start(self) -> None:
         """Start, and return once it accepts connections; on the same port as before, if any."""
         if self._process is not None:
