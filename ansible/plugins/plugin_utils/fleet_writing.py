@@ -55,7 +55,7 @@ class Writer:
         filled = self._filled(leaf)
         as_written = filled == leaf.text and "\n" not in filled
         bare = not leaf.quoted and (as_written or _PLAIN.fullmatch(filled) is not None)
-        shown = filled if bare else json.dumps(filled, ensure_ascii=False)
+        shown = filled if bare else _quoted(filled)
         return f"{leaf.tag} {shown}" if leaf.tag else shown
 
     def _filled(self, leaf: Leaf) -> str:
@@ -69,4 +69,9 @@ class Writer:
 
 
 def _key(key: str) -> str:
-    return key if _PLAIN.fullmatch(key) else json.dumps(key, ensure_ascii=False)
+    return key if _PLAIN.fullmatch(key) else _quoted(key)
+
+
+def _quoted(text: str) -> str:
+    shown = json.dumps(text, ensure_ascii=False)
+    return "".join(char if char.isprintable() else f"\\U{ord(char):08x}" for char in shown)
