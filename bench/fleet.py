@@ -1,6 +1,6 @@
 """Thousands of simulated stores against one mosquitto: a broker restart, a region's outage.
 
-Run: ./dev bench fleet [--stores 1000] [--drain-rate 5] [--drain-jitter 60] [--region 0.2]
+Run: ./dev bench fleet [--stores 1000] [--tls] [--drain-rate 5] [--drain-jitter 60]
 Each store runs the real uplink over a connection of its own; its journal is in memory. The hour of
 the outage is not waited for: its records are there when the line returns.
 """
@@ -22,7 +22,8 @@ from typing import Any
 
 import aiomqtt
 
-from tests.broker import Broker
+from tests.broker import Broker, free_port
+from tests.certificates import Authority, mutual_tls
 
 PROCESSES = 4
 SYS = "$SYS/broker/publish/messages/received"
@@ -161,13 +162,21 @@ async def measure(asked: argparse.Namespace, folder: Path) -> None:
         "drain_rate": asked.drain_rate,
         "drain_jitter": asked.drain_jitter,
         "ca": None,
+        "cert": None,
+        "key": None,
     }
     fleet = Fleet()
-    options = ("sys_interval 1", "max_connections -1")
+    options = ["sys_interval 1", "max_connections -1"]
+    if asked.tls:
+        authority, port = Authority(folder), free_port()
+        certificate, key = authority.sign("store")
+        options += [f"listener {port} 127.0.0.1", *mutual_tls(folder, authority)]
+        settings |= {"ca": str(authority.pem), "cert": str(certificate), "key": str(key)}
+        settings["url"] = f"mqtts://localhost:{port}"
     with Broker(folder, options=options) as broker:
         rates = Rates(broker)
         begun = time.monotonic()
-        await fleet.start(asked.stores, settings | {"url": broker.url})
+        await fleet.start(asked.stores, {"url": broker.url} | settings)
         await fleet.until(lambda: fleet.sum("connected") == asked.stores)
         row("all connected, from nothing", f"{time.monotonic() - begun:.1f} s")
         fleet.say(do="live", rate=asked.rate)
@@ -226,6 +235,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0.1, help="records a second in each store")
     parser.add_argument("--drain-rate", type=float, default=None, help="records a second per store")
     parser.add_argument("--drain-jitter", type=float, default=0.0, help="seconds")
+    parser.add_argument("--tls", action="store_true", help="mutual TLS, as in a store")
     parser.add_argument("--region", type=float, default=0.2, help="share of the stores")
     parser.add_argument("--hours", type=float, default=1.0, help="how long the region is away")
     asked = parser.parse_args()

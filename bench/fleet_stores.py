@@ -50,7 +50,12 @@ class Store:
         self._cut = False
         will = Message(topic=f"storewarden/{site}/status", payload=b"offline", retain=True)
         endpoint = Endpoint(
-            url=settings["url"], client_id=f"storewarden-{site}", will=will, ca=settings["ca"]
+            url=settings["url"],
+            client_id=f"storewarden-{site}",
+            will=will,
+            ca=settings["ca"],
+            cert=settings["cert"],
+            key=settings["key"],
         )
         self._real = connector(endpoint)
         birth = Message(topic=f"storewarden/{site}/status", payload=b"online", retain=True)
