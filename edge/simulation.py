@@ -84,7 +84,9 @@ FIXED = frozenset({"url", "path", "port", "requests", "connected"})
 """What an actor tells of itself, and nobody sets."""
 _NAMED = re.compile(r"[a-z_]+=")
 
-TYPES = sorted({"modbus", "onvif_camera", "recorder", *ON_INPUTS, *ON_OUTPUTS, *BY_TEXT})
+TYPES = sorted(
+    {"modbus", "onvif_camera", "onvif_probe", "recorder", *ON_INPUTS, *ON_OUTPUTS, *BY_TEXT}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,6 +244,14 @@ async def simulation(
             camera = await stack.enter_async_context(OnvifCameraSimulator(port=port))
             about = f"username: {camera.username}, password: {camera.password}"
             yield Simulation(url=camera.host, actors=(camera,), about=about)
+        elif kind == "onvif_probe":
+            from drivers.sim.onvif_camera import OnvifCameraSimulator
+            from drivers.sim.onvif_probe import DiscoverableCamera
+
+            camera = await stack.enter_async_context(OnvifCameraSimulator(port=port))
+            told = await stack.enter_async_context(DiscoverableCamera(host=camera.host))
+            about = f"username: {camera.username}, password: {camera.password}; answers on `lo`"
+            yield Simulation(url=camera.host, actors=(told, camera), about=about)
         elif kind == "recorder":
             from drivers.sim.recorder import RtspCameraSimulator
 

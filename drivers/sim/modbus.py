@@ -18,6 +18,8 @@ from drivers.sim.modbus_wires import Cable, Pty, Tcp
 from drivers.wire.modbus import Frame, rtu_bytes, take_rtu_requests, take_tcp, tcp_bytes
 
 Kind = Literal["tcp", "rtu", "rtu+tcp"]
+IDENTIFY = b"\x2b\x0e"
+"""Read Device Identification."""
 NO_SUCH_UNIT = 11
 """Exception code of a module or gateway that is asked for another unit."""
 
@@ -62,6 +64,9 @@ class ModbusSimulator:
         self.url = ""
         """What to write as `url:` of the I/O module."""
         self.faults = Faults()
+        self.identity: dict[int, bytes] = {}
+        """What it tells of itself by object, 0 vendor, 1 product code; empty: it knows no such
+        question."""
         self.asked: deque[bytes] = deque(maxlen=1000)
         """The latest requests (function code and what belongs to it)."""
         self.asked_others: deque[int] = deque(maxlen=1000)
@@ -222,6 +227,9 @@ class ModbusSimulator:
             pdu = refusal(asked.pdu, NO_SUCH_UNIT)
         elif self.faults.exception is not None:
             pdu = refusal(asked.pdu, self.faults.exception)
+        elif self.identity and asked.pdu[:2] == IDENTIFY:
+            objects = b"".join(bytes([n, len(v)]) + v for n, v in self.identity.items())
+            pdu = IDENTIFY + bytes([asked.pdu[2], 0x81, 0, 0, len(self.identity)]) + objects
         else:
             pdu = self._memory.answer(asked.pdu)
         return Frame(unit=asked.unit, pdu=pdu, transaction=asked.transaction)

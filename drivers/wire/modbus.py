@@ -81,6 +81,8 @@ def _request_size(data: bytes) -> int | None:
     function = data[1]
     if function in (1, 2, 3, 4, 5, 6):
         return 8
+    if function == 43:
+        return 7
     if function in (15, 16):
         return 8 if len(data) < 7 else 9 + data[6]
     return None

@@ -22,6 +22,7 @@ GROUPS = {
     "mode": ("mode",),
     "safe_state": ("safe-state",),
     "journal": ("journal",),
+    "discover": ("discover",),
     "simulate": ("simulate",),
     "schema": ("schema",),
     "completion": ("completion",),

@@ -1,0 +1,1 @@
+"""What is around a box, found without changing anything: for `storewarden discover` and `init`."""
