@@ -7,6 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drivers.event import Event
 from edge import gates
 from edge.gates import Alarm
 from edge.true_time import Correction, Corrections
@@ -21,7 +22,11 @@ JSON = st.recursive(
 
 def test_an_alarm_since_the_snapshot_takes_the_place_of_the_one_in_it() -> None:
     state = {"gates": {"eas_front": ["b", 1.0, 100.0], "eas_back": ["b", 2.0, 200.0]}}
-    since = [said(7.0, "eas_front", "eas.alarm"), 8.0, said(9.0, "eas_back", "eas.ended")]
+    since: list[Event | float] = [
+        said(7.0, "eas_front", "eas.alarm"),
+        8.0,
+        said(9.0, "eas_back", "eas.ended"),
+    ]
 
     found = gates.known(state, since)
 
