@@ -126,7 +126,8 @@ class Appending(Reading):
             numbers = self._topics | topics if topics else self._topics
             if topics:
                 self._db.executemany(
-                    "INSERT INTO topics VALUES (?, ?)", [(n, name) for name, n in topics.items()]
+                    "INSERT INTO topics (topic, name) VALUES (?, ?)",
+                    [(n, name) for name, n in topics.items()],
                 )
             insert(self._db, records, numbers)
             saved = None

@@ -128,7 +128,9 @@ class Marks:
         values |= {f"published.{p}": n for p, n in enumerate(self.published) if n is not None}
         values |= {f"weight.{p}": n for p, n in enumerate(self.weight)}
         values |= {f"latest.{kind}": n for kind, n in self.latest.items()}
-        self._db.executemany("INSERT OR REPLACE INTO counters VALUES (?, ?)", values.items())
+        self._db.executemany(
+            "INSERT OR REPLACE INTO counters (name, value) VALUES (?, ?)", values.items()
+        )
         return Saved(spans, head)
 
     def committed(self, saved: Saved) -> None:
@@ -156,7 +158,7 @@ class Marks:
             [(priority, first) for first in before.keys() - spans.keys()],
         )
         self._db.executemany(
-            "INSERT OR REPLACE INTO unsent VALUES (?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO unsent (priority, first, last, count) VALUES (?, ?, ?, ?)",
             [
                 (priority, span.first, span.last, span.count)
                 for first, span in spans.items()

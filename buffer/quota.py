@@ -161,7 +161,7 @@ class Quota:
             written += pages_touched(victims, room.page)
         if self._gone != before and not self._rescuing():
             self._db.executemany(
-                "INSERT OR REPLACE INTO counters VALUES (?, ?)",
+                "INSERT OR REPLACE INTO counters (name, value) VALUES (?, ?)",
                 [(f"searched.{priority}", gone) for priority, gone in enumerate(self._gone)],
             )
         return losses.gaps("quota")

@@ -105,9 +105,9 @@ class Recovery:
         file, readable = told.file, told.sequence or 0
         self._db.execute("DELETE FROM journal")
         self._db.execute("DELETE FROM lost")
-        self._db.execute("INSERT INTO journal VALUES (?, ?)", (journal, used + 1))
+        self._db.execute("INSERT INTO journal (id, first) VALUES (?, ?)", (journal, used + 1))
         if used:
-            self._db.execute("INSERT INTO journal VALUES ('', 1)")
+            self._db.execute("INSERT INTO journal (id, first) VALUES ('', 1)")
             # One that may not be read now may be another time.
             held = self._wreck is not None or (file and self._path.with_name(file).is_file())
             there = file if held else None

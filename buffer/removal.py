@@ -78,7 +78,7 @@ class Removal:
             "DELETE FROM records WHERE sequence = ?", [(v.sequence,) for v in victims]
         )
         self._db.executemany(
-            "INSERT INTO evicted VALUES (?, ?, ?)",
+            "INSERT INTO evicted (sequence, priority, hash) VALUES (?, ?, ?)",
             [(v.sequence, v.priority, chain.body_hash(v.body)) for v in victims],
         )
         self.hashes += len(victims)

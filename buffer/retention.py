@@ -80,8 +80,10 @@ class Retention:
         now = self.now()
         if now is None or now - self._noted < HOUR:
             return
-        self._db.execute("INSERT OR IGNORE INTO hours VALUES (?, ?)", (head, now))
-        self._db.execute("INSERT OR REPLACE INTO counters VALUES (?, ?)", (_SHIFT, self._shift))
+        self._db.execute("INSERT OR IGNORE INTO hours (sequence, tick) VALUES (?, ?)", (head, now))
+        self._db.execute(
+            "INSERT OR REPLACE INTO counters (name, value) VALUES (?, ?)", (_SHIFT, self._shift)
+        )
         self._noted = now
         if self._keep is None:
             return

@@ -237,7 +237,10 @@ class Salvage:
                 if entry.table == "records" and self._owed(entry):
                     kind = KINDS[int(str(entry.columns[2]))]
                     self._left_then.append((_priority(entry), kind, entry.first))
-                self._db.execute("INSERT INTO evicted VALUES (?, ?, ?)", _evicted(entry))
+                self._db.execute(
+                    "INSERT INTO evicted (sequence, priority, hash) VALUES (?, ?, ?)",
+                    _evicted(entry),
+                )
         self._mark(records, missing)
         for run in runs:
             self._db.execute("DELETE FROM lost WHERE first = ?", (run.first,))
@@ -314,7 +317,7 @@ class Salvage:
         for first, name in journals.items():
             if name and first not in known:
                 self._db.execute("DELETE FROM journal WHERE first = ?", (first,))
-                self._db.execute("INSERT INTO journal VALUES (?, ?)", (name, first))
+                self._db.execute("INSERT INTO journal (id, first) VALUES (?, ?)", (name, first))
         begun = self._begun()
         if begun > min(known, default=begun) or not journals.get(begun):
             return

@@ -7,12 +7,12 @@ import sqlite3
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from buffer import frames, noted
+from buffer import frames, noted, schemas
+from buffer.schemas import schema as schema
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ class JournalCut(JournalBroken):
 
 
 class JournalTooNew(JournalError):
-    """The file was written by a newer version."""
+    """The file was written by a newer version, and says that this one can't go on in it."""
 
 
 @contextmanager
@@ -95,19 +95,13 @@ def sound(doing: str) -> Iterator[None]:
         raise JournalBroken(f"cannot {doing}: {type(error).__name__}: {error}") from error
 
 
-@cache
-def schema() -> tuple[str, ...]:
-    """Return the numbered scripts, in order; the n-th leads to schema version n."""
-    folder = Path(__file__).parent / "schema"
-    scripts = sorted(s.name for s in folder.iterdir() if s.name.endswith(".sql"))
-    return tuple((folder / name).read_text(encoding="utf-8") for name in scripts)
-
-
 def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     """Open `path` at the newest schema, creating or migrating it unless read-only.
 
+    A newer one that says that this program can go on in it is left at its schema.
+
     Raises:
-        JournalTooNew: its schema is newer than this program.
+        JournalTooNew: its schema is newer than this program, and it does not say so.
         JournalBroken: it is not a journal, or quick checks found damage.
         JournalError: it cannot be opened now.
     """
@@ -331,7 +325,7 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
     tables = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     if tables and application != APPLICATION:
         raise JournalBroken(f"cannot open {path}: it is not a journal")
-    if version > len(schema()):
+    if version > len(schema()) and schemas.noted(db) > len(schema()):
         raise JournalTooNew(
             f"{path} has schema {version}; this program knows up to {len(schema())}"
         )
@@ -352,7 +346,8 @@ def _prepare(db: sqlite3.Connection) -> None:
     for number, script in enumerate(schema()[version:], version + 1):
         db.executescript(
             f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION};"
-            f"{script}; PRAGMA user_version = {number}; COMMIT;"
+            f"{script}; {schemas.note(schema()[:number])};"
+            f"PRAGMA user_version = {number}; COMMIT;"
         )
     _settle(db)
 

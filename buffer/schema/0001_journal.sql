@@ -1,5 +1,6 @@
 -- The journal: every record once, in the order of handling, chained by hash (buffer/chain.py).
 -- Appending touches the last page of `records` and nothing else.
+-- compatible: 1
 
 CREATE TABLE journal (
   id TEXT NOT NULL,          -- 32 hex digits, random: one for each file

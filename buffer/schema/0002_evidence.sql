@@ -1,4 +1,5 @@
 -- What makes the journal evidence, and what the broker refused.
+-- compatible: 2
 
 -- Heads of the chain that the device key has signed (buffer/checkpoints.py).
 CREATE TABLE checkpoints (
