@@ -1,0 +1,1 @@
+"""Makes what is shipped: lock, wheel, bundle, list of components, signature."""
