@@ -23,6 +23,7 @@ GROUPS = {
     "safe_state": ("safe-state",),
     "journal": ("journal",),
     "discover": ("discover",),
+    "init": ("init",),
     "simulate": ("simulate",),
     "schema": ("schema",),
     "completion": ("completion",),

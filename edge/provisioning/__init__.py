@@ -1,0 +1,1 @@
+"""A box's first configuration: written from what was found, or taken from a stick at its boot."""

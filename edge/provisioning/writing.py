@@ -1,0 +1,84 @@
+"""Files of a configuration folder: written whole, synced, readable for the daemon and root only."""
+
+from __future__ import annotations
+
+import grp
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from edge.config.last_good import sync
+
+GROUP = "storewarden"
+FILE_MODE, FOLDER_MODE = 0o640, 0o750
+SECRET_MODE, SECRETS_MODE = 0o600, 0o700
+SECRETS = "secrets"
+
+
+def write_new(folder: Path, files: Mapping[str, str | bytes]) -> list[str]:
+    """Write the files that are not there yet; return their names. A folder is made as needed.
+
+    Raises:
+        OSError: one can't be written.
+    """
+    written = []
+    for name, content in files.items():
+        path = folder / name
+        _folders(folder, path.parent)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        try:
+            opened = os.open(path, flags, 0o600)
+        except FileExistsError:
+            continue
+        with os.fdopen(opened, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        owned(path)
+        sync(path.parent)
+        written.append(name)
+    return written
+
+
+def replace(path: Path, content: bytes, mode: int) -> None:
+    """Write a file anew; whoever reads it, also after a power cut, finds the old or the new one.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    new = path.with_name(f".{path.name}.new")
+    new.unlink(missing_ok=True)
+    opened = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+    with os.fdopen(opened, "wb") as file:
+        os.fchmod(file.fileno(), mode)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+    sync(path.parent)
+
+
+def owned(path: Path) -> None:
+    """Give a file or folder of a configuration its mode and, as root, its group."""
+    secret = SECRETS in (path.name, path.parent.name)
+    if path.is_dir():
+        path.chmod(SECRETS_MODE if secret else FOLDER_MODE)
+    else:
+        path.chmod(SECRET_MODE if secret else FILE_MODE)
+    if os.geteuid() == 0:
+        os.chown(path, 0, 0 if secret else _group())
+
+
+def _group() -> int:
+    try:
+        return grp.getgrnam(GROUP).gr_gid
+    except KeyError:
+        return 0
+
+
+def _folders(top: Path, wanted: Path) -> None:
+    """Make the folders from `top` down to `wanted`."""
+    for path in (top, *[p for p in reversed(wanted.parents) if top in p.parents], wanted):
+        if not path.is_dir():
+            path.mkdir(parents=path == top)
+            owned(path)
