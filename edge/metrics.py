@@ -116,6 +116,8 @@ class Metrics:
         """Records that left the journal before the broker had them, by priority and reason."""
         self.gates: dict[str, Alarm] = {}
         """The last alarm of each gate."""
+        self.wear: float | None = None
+        """How much of the disk's life is used, 0 to 1; None where the disk does not say."""
         self._recent: deque[float] = deque(maxlen=RECENT)
         self._read: _Read | None = None
 

@@ -11,7 +11,7 @@ from drivers.contract import CommandFailed, unknown_states
 from drivers.event import SITE
 from drivers.priorities import Priority
 from drivers.signals import UNKNOWN
-from edge import gates
+from edge import gates, slow
 from edge.assembly import Parts
 from edge.past import Past, about_to_say
 from edge.requests import Changing
@@ -149,6 +149,7 @@ async def _road(parts: Parts, changes: Changing | None) -> None:
             group.create_task(_profiles(parts), name="profiles")
         group.create_task(_snapshots(parts), name="snapshots")
         group.create_task(_lag(parts), name="loop lag")
+        group.create_task(slow.run(parts.metrics, parts.places.state), name="slow numbers")
         group.create_task(serving(parts, changes), name="control and HTTP")
 
 

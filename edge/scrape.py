@@ -78,5 +78,12 @@ def _read(parts: Parts) -> Iterator[Metric]:
         "1 while the store is open; 0 also where that is not known.",
         float(states.value(SITE, "open") == "yes"),
     )
+    wear = GaugeMetricFamily(
+        "storewarden_disk_wear_ratio",
+        "How much of the disk's life is used, where the disk says so.",
+    )
+    if parts.metrics.wear is not None:
+        wear.add_metric([], parts.metrics.wear)
+    yield wear
     active = states.value(SITE, "evacuation") == "yes"
     yield gauge("evacuation_active", "1 while the latch is set.", float(active))
