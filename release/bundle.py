@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from release import archive, lock, sign, targets, wheel, wheelhouse
+from release import archive, lock, sbom, sign, targets, wheel, wheelhouse
 
 TREE = Path(__file__).resolve().parents[1]
 CARRIED = ("systemd", "ansible", "monitoring", "examples")
@@ -59,6 +59,8 @@ def _fill(folder: Path, tree: Path, version: str, chosen: Sequence[targets.Targe
     for where in chosen:
         for one in wheelhouse.wheels(pins, where):
             shutil.copyfile(one, house / one.name)
+    listed = sbom.describe(house, moment=wheel.moment(tree), extras=lock.EXTRAS, targets=chosen)
+    (folder / "sbom.cdx.json").write_text(listed, encoding="utf-8")
     extras = ",".join(sorted(lock.EXTRAS))
     own = lock.Pin(
         name=f"storewarden[{extras}]",
