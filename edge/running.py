@@ -135,6 +135,8 @@ async def _drivers(parts: Parts) -> None:
             raised = everything[device].raised
             say = say_of(parts.speaker, device, driver, raised, known)
             group.create_task(supervise(device, driver, say, parts.inbox), name=device)
+        if not parts.drivers:
+            await asyncio.Event().wait()  # a box with no devices yet runs as any other
 
 
 async def _road(parts: Parts, changes: Changing | None) -> None:
