@@ -100,13 +100,21 @@ class OnvifClient:
             await self._learn_time()
             return await self._ask(request, signed=True)
 
-    async def _learn_time(self) -> None:
+    async def time(self) -> datetime | None:
+        """Return what the camera's clock shows, without a login where the camera allows it.
+
+        Raises:
+            LinkLost, WireError, AccessDenied, SoapFault: as `call`.
+        """
         request = Request(service=DEVICE, operation="GetSystemDateAndTime")
         try:
             found = await self._ask(request, signed=False)
         except (AccessDenied, SoapFault):  # asks for a password even for the time
             found = await self._ask(request, signed=True)
-        told = camera_time(found)
+        return camera_time(found)
+
+    async def _learn_time(self) -> None:
+        told = await self.time()
         self.skew = told - datetime.now(UTC) if told else timedelta()
 
     async def _ask(self, request: Request, *, signed: bool) -> ET.Element:

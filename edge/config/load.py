@@ -17,11 +17,14 @@ from rules.loader import load_rules
 from rules.problems import ConfigurationRefused, Mark, Problems
 
 
-def load(folder: Path, *, secrets_of: Path | None = None) -> Configuration:
+def load(
+    folder: Path, *, secrets_of: Path | None = None, secrets: SecretFiles | None = None
+) -> Configuration:
     """Return the checked configuration in `folder`. Touches no device.
 
     Places in problems are relative to `folder`. Secrets are looked up in
-    `$CREDENTIALS_DIRECTORY`, then in `secrets/` of `secrets_of`, by default of `folder`.
+    `$CREDENTIALS_DIRECTORY`, then in `secrets/` of `secrets_of`, by default of `folder`;
+    or as `secrets` does.
 
     Raises:
         ConfigurationRefused: there is at least one mistake; it holds all of them, and warnings.
@@ -30,7 +33,7 @@ def load(folder: Path, *, secrets_of: Path | None = None) -> Configuration:
     before = _fingerprint(folder)
     documents = _documents(folder, problems)
     refused = {problem.mark.file for problem in problems.errors}
-    secrets = SecretFiles(secrets_of or folder)
+    secrets = secrets or SecretFiles(secrets_of or folder)
     secrets.check(documents.values(), problems)
     fleet, local = (
         [(name, documents.pop(name)) for name in list(documents) if name.startswith(f"{part}/")]
