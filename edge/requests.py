@@ -27,6 +27,8 @@ from rules.problems import did_you_mean, nearest_or_all
 
 MOVING_WITHIN = 5.0
 """Seconds since the last turn of the pipeline in which it counts as moving."""
+UPGRADES = {"done": "upgrade.done", "returned": "upgrade.returned"}
+"""What the site says of an upgrade, by how it ended."""
 PEOPLES = (Priority.operations.name, Priority.security.name)
 """How urgent an order by a person can be."""
 OUTCOME_WITHIN = 20.0
@@ -79,6 +81,7 @@ class Desk:
             "site": site.site,
             "version": VERSION,
             "config": parts.configuration.hash,
+            "moving": self.moving(),
             "up_for": round(parts.clock.tick() - self._began, 1),
             "tick": round(parts.clock.tick(), 3),
             "time": utc(parts.clock.now()),
@@ -305,6 +308,18 @@ class Desk:
     async def reload(self, _request: Request) -> dict[str, Any]:
         """Load the folder again, as SIGHUP does."""
         return await self._changing().reload()
+
+    async def upgraded(self, request: Request) -> dict[str, Any]:
+        """Say what became of an upgrade of the program, as whoever did it tells."""
+        kind = UPGRADES.get(str(request.get("outcome")))
+        if kind is None:
+            raise Misused(f"an upgrade ends as {' or '.join(UPGRADES)}")
+        told = {name: str(request.get(name) or "") for name in ("from", "to", "reason", "by")}
+        fields = {name: text for name, text in told.items() if text}
+        if "from" not in fields or "to" not in fields:
+            raise Misused("an upgrade is from a version to a version")
+        await self._asked(kind, fields, Priority.operations)
+        return {"upgrade": kind}
 
     def _changing(self) -> Changing:
         if self._changes is None:

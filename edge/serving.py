@@ -37,6 +37,7 @@ async def serving(parts: Parts, changes: Changing | None = None) -> None:
         "apply": desk.apply,
         "watch": desk.watch,
         "reload": desk.reload,
+        "upgraded": desk.upgraded,
     }
     http, path = parts.configuration.site.http, parts.places.socket
     async with asyncio.TaskGroup() as group:

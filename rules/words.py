@@ -151,6 +151,8 @@ SITE_SIGNALS: Mapping[str, Mapping[str, FieldWords]] = {
     "config.confirmed": {"config": "str", "by": "str", "reason": "str"},
     "config.reverted": {"config": "str", "to": "str", "by": "str", "reason": "str"},
     "daemon.started": {"config": "str"},
+    "upgrade.done": {"from": "str", "to": "str", "by": "str", "reason": "str"},
+    "upgrade.returned": {"from": "str", "to": "str", "by": "str", "reason": "str"},
 }
 """What is written as said by the site, beside `<schedule>.started` and `<schedule>.ended`."""
 

@@ -79,6 +79,8 @@ SAID = {
     "config.confirmed": "the new rules stay",
     "config.reverted": "BACK TO THE RULES BEFORE",
     "config.refused": "THE NEW CONFIGURATION IS REFUSED; the old one runs",
+    "upgrade.done": "a new release of the program runs",
+    "upgrade.returned": "BACK TO THE RELEASE BEFORE",
     "buffer.gap": "THE JOURNAL HAS LOST RECORDS",
 }
 

@@ -19,7 +19,7 @@ from edge.cli.main import GROUPS, main, parser
 from edge.encode import Encoder
 from tests.edge.shop import RULES_YAML, SITE_YAML, said, written
 
-COMMANDS = """run check rules demo status devices tail order evacuate incident mode journal
+COMMANDS = """upgrade run check rules demo status devices tail order evacuate incident mode journal
 safe-state simulate schema completion"""
 TESTED = """tests:
   - name: the siren sounds
