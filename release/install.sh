@@ -57,6 +57,9 @@ print("%d.%d" % sys.version_info[:2], os.uname().machine, struct.calcsize("P") *
 	esac
 	[ "$3" = 64 ] || refuse "this is a $3-bit system; a 64-bit one is needed"
 	[ "$4" = glibc ] || refuse 'this system has no glibc; Debian 12 or 13 is needed'
+	case $5 in
+	2.[0-9] | 2.[012]? | 2.3[0-5]) refuse "glibc $5 is too old; 2.36 or newer is needed (Debian 12)" ;;
+	esac
 	grep -qx "$2-$1" TARGETS ||
 		refuse "this machine is $2 with Python $1; the bundle is for $(paste -s -d ' ' TARGETS)"
 }
@@ -119,7 +122,7 @@ system() {
 		case $file in
 		systemd/sysusers.d/*) put 644 "$file" "/usr/lib/${file#systemd/}" ;;
 		systemd/tmpfiles.d/*) put 644 "$file" "/usr/lib/${file#systemd/}" ;;
-		systemd/journald.conf.d/*) put 644 "$file" "/etc/${file}" ;;
+		systemd/journald.conf.d/* | systemd/system.conf.d/*) put 644 "$file" "/etc/${file}" ;;
 		*) put 644 "$file" "/etc/systemd/system/${file#systemd/}" ;;
 		esac
 	done
