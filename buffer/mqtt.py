@@ -13,10 +13,10 @@ from buffer.endpoint import Endpoint as Endpoint
 from buffer.endpoint import credentials, read_credentials
 from buffer.message import Conversation, Unreachable
 
-CONSENT_WAITS = (2.0, 2.0, 10.0)
-"""Seconds from the TCP connection to TLS, and from there to the broker's consent, in turn: short,
-so that one behind a hole is not waited for long after it is back, and sometimes long, for a slow
-line."""
+CONSENT_WAITS = (5.0, 10.0, 20.0)
+"""Seconds from the TCP connection to TLS, and from there to the broker's consent, in turn. A broker
+to which thousands come back at once answers late, and whoever gives up early has it do the work
+again; a hole that swallows all after the TCP connection is not waited for for ever."""
 
 
 class Connector:
