@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, NewType
 
 Seconds = NewType("Seconds", float)
@@ -13,6 +14,9 @@ ByteSize = NewType("ByteSize", int)
 
 PortName = NewType("PortName", str)
 """The id of an I/O module of type `text`."""
+
+SecretPath = NewType("SecretPath", Path)
+"""The path of a file that holds a secret, or `!secret NAME`: the file of that secret."""
 
 LocalTimes = NewType("LocalTimes", str)
 """A range of local time: `22:00-07:00`; an end at or before the start means the next day."""

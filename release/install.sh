@@ -112,6 +112,17 @@ put() {
 	say "put $3"
 }
 
+# notifies_reloads: whether systemd is 254 or newer; where it stands, by the name of its library.
+notifies_reloads() {
+	for library in "$root"/usr/lib/*/systemd/libsystemd-shared-*.so "$root"/usr/lib/systemd/libsystemd-shared-*.so; do
+		[ -f "$library" ] || continue
+		number=${library##*-shared-}
+		number=${number%%[!0-9]*}
+		[ "${number:-0}" -lt 254 ] || return 0
+	done
+	return 1
+}
+
 # system: what belongs to the machine and not to one release.
 system() {
 	for file in systemd/*.service systemd/*.timer systemd/*.path systemd/*.target; do
@@ -123,6 +134,13 @@ system() {
 		systemd/sysusers.d/*) put 644 "$file" "/usr/lib/${file#systemd/}" ;;
 		systemd/tmpfiles.d/*) put 644 "$file" "/usr/lib/${file#systemd/}" ;;
 		systemd/journald.conf.d/* | systemd/system.conf.d/*) put 644 "$file" "/etc/${file}" ;;
+		*/10-notify-reload.conf)
+			if notifies_reloads; then
+				put 644 "$file" "/etc/systemd/system/${file#systemd/}"
+			else
+				rm -f "$root/etc/systemd/system/${file#systemd/}"
+			fi
+			;;
 		*) put 644 "$file" "/etc/systemd/system/${file#systemd/}" ;;
 		esac
 	done

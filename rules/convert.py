@@ -19,6 +19,7 @@ from drivers.settings import (
     PortName,
     Seconds,
     Secret,
+    SecretPath,
 )
 from rules import yaml_source as ys
 from rules.problems import Mark, Problems, did_you_mean, nearest_or_all
@@ -59,6 +60,8 @@ class Context:
     """Variables whose value is wrong, which was said where it is written."""
     secret: Callable[[str], str | None] = lambda _name: None
     """Return a secret's value by name, or None."""
+    secret_file: Callable[[str], Path | None] = lambda _name: None
+    """Return the file that holds a secret by name, or None."""
 
 
 def resolve(node: ys.Node, context: Context) -> ys.Node | None:
@@ -103,7 +106,7 @@ def duration_hint(text: str) -> str:
 def convert(node: ys.Node, wanted: Any, context: Context) -> Any:
     """Return `node` as the type `wanted`, or WRONG after saying what does not fit.
 
-    Knows str, int, float, bool, Path, Seconds, ByteSize, Secret, LocalTimes, PortName,
+    Knows str, int, float, bool, Path, Seconds, ByteSize, Secret, SecretPath, LocalTimes, PortName,
     InputSetting, OutputSetting, Literal, X | None, list, tuple[X, ...], frozenset, dict[str, X],
     dataclasses (with `metadata={"yaml": word}` where the word is no Python name) and ys.Node.
     """
@@ -136,6 +139,7 @@ def _wish(wanted: Any) -> str:
         float: "a number",
         bool: "yes or no",
         Path: "a path",
+        SecretPath: "a path or a secret",
         Seconds: "a duration",
         ByteSize: "a size",
         Secret: "a secret",
@@ -161,12 +165,15 @@ def _scalar(node: ys.Scalar, wanted: Any, context: Context) -> Any:
     problems = context.problems
     if wanted is Secret:
         return _secret(node, context)
+    if wanted is SecretPath and node.tag == "!secret":
+        found = context.secret_file(node.text)
+        return _no_secret(node, context) if found is None else found
     text = _text(node, _wish(wanted), context)
     if text is None:
         return WRONG
     if wanted in (str, PortName):
         return text
-    if wanted is Path:
+    if wanted in (Path, SecretPath):
         return Path(text)
     if get_origin(wanted) is Literal:
         known = {str(v): v for v in get_args(wanted)}
@@ -210,11 +217,13 @@ def _secret(node: ys.Scalar, context: Context) -> Any:
         context.problems.error(node.mark, "a secret is never written here", hint)
         return WRONG
     value = context.secret(node.text)
-    if value is None:
-        hint = f"looked in $CREDENTIALS_DIRECTORY/{node.text} and secrets/{node.text}"
-        context.problems.error(node.mark, f"there is no secret {node.text!r}", hint)
-        return WRONG
-    return Secret(value)
+    return _no_secret(node, context) if value is None else Secret(value)
+
+
+def _no_secret(node: ys.Scalar, context: Context) -> Any:
+    hint = f"looked in $CREDENTIALS_DIRECTORY/{node.text} and secrets/{node.text}"
+    context.problems.error(node.mark, f"there is no secret {node.text!r}", hint)
+    return WRONG
 
 
 def _union(node: ys.Node, options: tuple[Any, ...], context: Context) -> Any:

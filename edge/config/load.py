@@ -41,7 +41,12 @@ def load(
     )
     site_node = documents.pop(site_file.FILE, None)
     variables = site_file.variables(site_node)
-    context = Context(problems=problems, variables=variables, secret=secrets.value)
+    context = Context(
+        problems=problems,
+        variables=variables,
+        secret=secrets.value,
+        secret_file=secrets.path,
+    )
 
     site = site_file.site(site_node, context)
     entries = devices_file.entries(documents.values(), context)

@@ -23,6 +23,7 @@ from drivers.settings import (
     PortName,
     Seconds,
     Secret,
+    SecretPath,
 )
 from edge.config.hours import DAYS
 from edge.config.ids import RESERVED
@@ -60,6 +61,7 @@ _SCALARS: dict[Any, Schema] = {
     ByteSize: {"type": "string", "pattern": rf"^(\d+(B|kB|MB|GB|KiB|MiB)|{_NAME})$",
                "examples": ["512MB", "2GB"]},
     Secret: {"type": "string", "examples": ["!secret NAME"]},
+    SecretPath: {"type": "string"},
     LocalTimes: _RANGE,
     PortName: {"type": "string", "pattern": ID},
 }  # fmt: skip

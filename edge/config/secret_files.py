@@ -13,12 +13,18 @@ from rules import yaml_source as ys
 from rules.problems import Problems
 
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
+OF_THE_FOLDER = "secrets_"
+"""What systemd puts before the names of the files of `LoadCredential=secrets:FOLDER`."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class SecretFiles:
-    """Looks in `$CREDENTIALS_DIRECTORY/NAME`, then in `<folder>/secrets/NAME`."""
+    """Looks in `$CREDENTIALS_DIRECTORY` for NAME and secrets_NAME, then in `<folder>/secrets/`.
+
+    The service gets its folder of secrets as credentials, named so, and may not look into the
+    folder itself.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "secrets"
@@ -32,6 +38,10 @@ class SecretFiles:
             return path.read_bytes().decode("utf-8").removesuffix("\n").removesuffix("\r")
         except (OSError, UnicodeDecodeError):
             return ""
+
+    def path(self, name: str) -> Path | None:
+        """Return the file that holds the secret; None when there is none."""
+        return self._path(name)
 
     def check(self, nodes: Iterable[ys.Node], problems: Problems) -> None:
         """Say at each `!secret` what is wrong with the file behind it; a missing one is not."""
@@ -58,9 +68,20 @@ class SecretFiles:
         if not _NAME.fullmatch(name):
             return None
         credentials = os.environ.get(CREDENTIALS)
-        places = [Path(credentials)] if credentials else []
-        found = [p / name for p in (*places, self._folder) if there(p / name)]
-        return found[0] if found else None
+        if not credentials:
+            path = self._folder / name
+            return path if there(path) else None
+        passed = Path(credentials)
+        places = (passed / name, passed / f"{OF_THE_FOLDER}{name}", self._folder / name)
+        return next((path for path in places if _is_there(path)), None)
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether there is such a file; not in a folder that may not be looked into."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _secrets(node: ys.Node) -> Iterator[ys.Scalar]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from drivers.settings import Seconds, Secret
+from drivers.settings import Seconds, Secret, SecretPath
 from edge.config import hours
 from edge.config.model import Apply, Buffer, Http, Mqtt, Site
 from edge.config.site_apply import ApplyAsWritten, apply
@@ -80,8 +80,8 @@ class MqttAsWritten:
     """PEM file of the authority that signed the broker; default the system's."""
     cert: Path | None = None
     """PEM certificate of this site, for mutual TLS; goes with `key`."""
-    key: Path | None = None
-    """PEM key of that certificate."""
+    key: SecretPath | None = None
+    """PEM key of that certificate: its path, or `!secret NAME`."""
     topic_root: str = "storewarden"
     """First segment of every topic."""
     drain_rate: str | None = None

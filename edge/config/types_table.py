@@ -20,6 +20,7 @@ from drivers.settings import (
     PortName,
     Seconds,
     Secret,
+    SecretPath,
 )
 from drivers.signals import SAID_BY_ALL, SAID_OF_ORDERS, UNKNOWN, Signal
 from edge.config.site_file import SiteAsWritten, documented
@@ -37,6 +38,7 @@ _WORDS: dict[Any, str] = {
     Seconds: "duration",
     ByteSize: "size",
     Secret: "`!secret NAME`",
+    SecretPath: "path or `!secret NAME`",
     LocalTimes: "local times",
     PortName: "id of a text port",
     InputSetting: "input",

@@ -178,3 +178,55 @@ def test_the_password_of_the_broker_can_be_read_again(folder: Path) -> None:
     assert mqtt.renewed() == "another"
     assert VALUE not in repr(mqtt)
     assert "another" not in repr(mqtt)
+
+
+def test_the_files_of_a_folder_that_systemd_passes_are_found_by_their_names(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "credentials", "secrets_cam_exit", "from the folder\n", 0o440)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
+
+    assert password(load(folder)) == "from the folder"
+
+    write(tmp_path / "credentials", "cam_exit", "from its own\n", 0o440)
+
+    assert password(load(folder)) == "from its own"
+
+
+KEY = """\
+site: store_0421
+mqtt: {url: "mqtts://broker.example.com", cert: /tls/cert.pem, key: !secret mqtt_key}
+"""
+
+
+def test_the_key_of_the_broker_may_be_a_secret_whose_path_is_used(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "site.yaml").write_text(KEY)
+    write(folder / "secrets", "mqtt_key", VALUE)
+
+    assert (mqtt := load(folder).site.mqtt)
+    assert mqtt.key == folder / "secrets" / "mqtt_key"
+
+    write(tmp_path / "credentials", "secrets_mqtt_key", VALUE, 0o440)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
+
+    assert (mqtt := load(folder).site.mqtt)
+    assert mqtt.key == tmp_path / "credentials" / "secrets_mqtt_key"
+    assert VALUE not in repr(mqtt)
+
+
+def test_a_key_that_is_no_fit_secret_is_refused_at_its_place(folder: Path) -> None:
+    (folder / "site.yaml").write_text(KEY)
+
+    assert said(folder) == [
+        "site.yaml:2:69: there is no secret 'mqtt_key'\n"
+        "    looked in $CREDENTIALS_DIRECTORY/mqtt_key and secrets/mqtt_key"
+    ]
+
+    write(folder / "secrets", "mqtt_key", VALUE, 0o644)
+
+    assert said(folder) == [
+        "site.yaml:2:69: the secret 'mqtt_key' can be read by others: mode 0644\n"
+        "    chmod 600 secrets/mqtt_key"
+    ]
