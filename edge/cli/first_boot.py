@@ -1,0 +1,120 @@
+"""`storewarden first-boot`: what a stick or /boot says of a box without Ansible is done, once."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge.cli import words
+from edge.cli.exits import DONE, NO, WrongUsage
+from edge.version import VERSION
+
+if TYPE_CHECKING:
+    from edge.provisioning.box import Box
+    from edge.provisioning.first_boot import Outcome
+    from edge.provisioning.source import Source
+
+MOUNTED = Path("/run/storewarden-first-boot")
+WAIT = 20.0
+"""Seconds that a box without a configuration waits for its stick."""
+
+
+def add(commands: Any) -> None:
+    first = words.command(
+        commands,
+        "first-boot",
+        "do what storewarden.yaml on a stick or in /boot says of this box, once",
+        act,
+        "storewarden first-boot --from /media/stick --check",
+    )
+    first.add_argument(
+        "--from",
+        dest="source",
+        type=Path,
+        metavar="DIR",
+        help="the folder with storewarden.yaml (default: a stick labelled STOREWARDEN, /boot)",
+    )
+    first.add_argument(
+        "--check", action="store_true", help="only say what a new box would do with --from"
+    )
+    first.add_argument(
+        "--root", type=Path, default=Path("/"), metavar="DIR", help="the box is below this folder"
+    )
+    words.json_option(first)
+
+
+def act(chosen: argparse.Namespace) -> int:
+    from edge.provisioning.box import Box
+
+    if chosen.source is not None and not chosen.source.is_dir():
+        raise WrongUsage(f"there is no folder {chosen.source}")
+    if chosen.check:
+        return _examined(chosen)
+    box = Box(root=chosen.root)
+    if chosen.source is not None:
+        from edge.provisioning.source import Source
+
+        return _told(_done([Source(folder=chosen.source, shown=str(chosen.source))], box), chosen)
+    from edge.provisioning.source import sources
+
+    wait = 0.0 if (box.configuration / "site.yaml").exists() else WAIT
+    with sources(box.root, wait=wait, at=MOUNTED) as found:
+        return _told(_done(found, box), chosen)
+
+
+def _examined(chosen: argparse.Namespace) -> int:
+    from edge.provisioning.first_boot import examine
+
+    if chosen.source is None:
+        raise WrongUsage("--check needs --from DIR")
+    with tempfile.TemporaryDirectory() as scratch:
+        outcome = examine(chosen.source, Path(scratch))
+    if chosen.json:
+        words.print_json({"result": outcome.result, "said": outcome.said})
+    elif outcome.result == "refused":
+        words.show("\n".join(outcome.said))
+    else:
+        print("\n".join(("a new box would say:", *(f"  {line}" for line in outcome.said))))
+    return words.answer(good=outcome.result != "refused")
+
+
+def _done(found: Sequence[Source], box: Box) -> list[tuple[Source, Outcome]]:
+    """Apply the first file that is meant for this box; the rest is not read."""
+    from edge.provisioning.first_boot import Outcome, first_boot
+
+    done: list[tuple[Source, Outcome]] = []
+    for source in found:
+        if source.problem:
+            done.append((source, Outcome(result="refused", said=(source.problem,))))
+            continue
+        try:
+            outcome = first_boot(source.folder, box)
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            outcome = Outcome(result="refused", said=(f"{where}{error.strerror or error}",))
+        done.append((source, outcome))
+        if outcome.result != "another box":
+            break
+    return done
+
+
+def _told(done: list[tuple[Source, Outcome]], chosen: argparse.Namespace) -> int:
+    """Say what was done here, and beside each file."""
+    lines = []
+    for source, outcome in done:
+        said = [f"{source.shown}: {outcome.result}", *(f"  {line}" for line in outcome.said)]
+        news = outcome.result != "unchanged" or (outcome.without_password and not source.stick)
+        if news and not source.problem:
+            now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC, storewarden {VERSION}"
+            text = "\n".join((now, outcome.result, *outcome.said, ""))
+            said += source.write_back(text, outcome.without_password)
+        lines += said
+    if chosen.json:
+        words.print_json([{"where": s.shown, "result": o.result, "said": o.said} for s, o in done])
+    else:
+        print("\n".join(lines) if lines else "no storewarden.yaml: nothing to do")
+    return NO if any(outcome.result == "refused" for _, outcome in done) else DONE
