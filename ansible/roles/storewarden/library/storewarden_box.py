@@ -1,0 +1,1 @@
+../../../plugins/modules/storewarden_box.py
