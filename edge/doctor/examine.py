@@ -24,7 +24,7 @@ from edge.doctor import (
     service,
     watchdog,
 )
-from edge.doctor.box import Box, KnownSecrets
+from edge.doctor.box import Box, KnownSecrets, aside
 from edge.doctor.finding import Check, Finding, Subject
 from edge.places import expected_state, state_folder
 from rules.problems import ConfigurationRefused
@@ -54,7 +54,7 @@ async def box_at(folder: Path) -> Box:
     secrets = KnownSecrets(folder)
     found, refused = None, ""
     try:
-        found = await asyncio.to_thread(load, folder, secrets=secrets)
+        found = await aside(lambda: load(folder, secrets=secrets))
     except ConfigurationRefused as mistakes:
         refused = (
             f"{len(mistakes.problems.errors)} problems, the first: "

@@ -1,0 +1,109 @@
+"""Modes that open something to others are problems; what can't be seen is never called good."""
+
+from pathlib import Path
+
+import pytest
+
+from edge.doctor import ports, rights
+from tests.edge.doctor import sys_tree
+from tests.edge.doctor.looking import box, folder, look, one
+
+PEOPLE = {
+    "etc/passwd": "root:x:0:0::/root:/bin/sh\nstorewarden:x:990:990::/nonexistent:/bin/false\n",
+    "etc/group": "root:x:0:\ndialout:x:20:\nstorewarden:x:990:anna,ben\n",
+}
+PRINTER = 'io: {printer: {type: text, url: "serial:/dev/serial/by-id/usb-0"}}\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "check", "remedy"),
+    [
+        ("config", 0o755, "rights.configuration", "chmod 0750"),
+        ("config/site.yaml", 0o644, "rights.configuration", "chmod 0640"),
+        ("config/devices.yaml", 0o660, "rights.configuration", "chmod 0640"),
+        ("config/secrets", 0o750, "rights.secrets", "chmod 0700"),
+        ("config/secrets/word", 0o640, "rights.secrets", "chmod 0600"),
+        ("state", 0o755, "rights.state", "chmod 0750"),
+        ("state/journal.db", 0o644, "rights.state", "chmod 0640"),
+        ("state/device.key", 0o640, "rights.state", "chmod 0600"),
+    ],
+)
+def test_a_mode_that_lets_others_in_is_a_problem_with_the_command_that_ends_it(
+    tmp_path: Path, name: str, mode: int, check: str, remedy: str
+) -> None:
+    config = folder(tmp_path)
+    (config / "secrets").mkdir(mode=0o700)
+    (tmp_path / "state").mkdir(mode=0o750)
+    for path in ("config/secrets/word", "state/device.key", "state/journal.db"):
+        (tmp_path / path).write_text("x")
+        (tmp_path / path).chmod(0o600)
+    before = one(rights.SUBJECT, box(tmp_path, config), check)
+    assert before.level in ("ok", "warning")
+    (tmp_path / name).chmod(mode)
+    found = one(rights.SUBJECT, box(tmp_path, config), check)
+    assert found.level == "problem"
+    assert str(tmp_path / name) in found.seen
+    assert remedy in found.remedy
+
+
+def test_the_key_of_the_certificate_is_root_s_alone(tmp_path: Path) -> None:
+    for name in ("ca.pem", "cert.pem", "key.pem"):
+        (tmp_path / name).write_text("x")
+        (tmp_path / name).chmod(0o644)
+    files = ", ".join(f"{n}: {tmp_path}/{n}.pem" for n in ("ca", "cert", "key"))
+    config = folder(tmp_path, site=f'site: s1\nmqtt: {{url: "mqtts://h:1", {files}}}\n')
+    found = one(rights.SUBJECT, box(tmp_path, config), "rights.tls")
+    assert found.level == "problem"
+    assert "key.pem has mode 0644" in found.seen
+
+
+def test_who_may_give_orders_is_named(tmp_path: Path) -> None:
+    sys_tree.write(tmp_path, PEOPLE)
+    config = folder(tmp_path)
+    assert one(rights.SUBJECT, box(tmp_path, config), "rights.people").seen.startswith("anna, ben")
+
+
+@pytest.mark.parametrize(
+    ("mode", "groups", "level"),
+    [
+        (0o666, PEOPLE["etc/group"], "ok"),
+        (0o600, PEOPLE["etc/group"], "problem"),
+        (0o640, PEOPLE["etc/group"], "problem"),
+    ],
+)
+def test_a_port_that_the_daemon_may_not_open_is_a_problem(
+    tmp_path: Path, mode: int, groups: str, level: str
+) -> None:
+    sys_tree.write(tmp_path, {**PEOPLE, "etc/group": groups, "dev/serial/by-id/usb-0": ""})
+    (tmp_path / "dev/serial/by-id/usb-0").chmod(mode)
+    config = folder(tmp_path, devices=PRINTER)
+    found = one(ports.SUBJECT, box(tmp_path, config), "ports.serial")
+    assert found.level == level
+    assert level == "ok" or "--groups dialout storewarden" in found.remedy
+
+
+def test_a_port_that_is_not_there_and_one_with_a_name_that_changes_are_said(
+    tmp_path: Path,
+) -> None:
+    devices = PRINTER.replace("/dev/serial/by-id/usb-0", "/dev/ttyUSB0")
+    found = look(ports.SUBJECT, box(tmp_path, folder(tmp_path, devices=devices)))
+    assert [(f.check, f.level) for f in found] == [
+        ("ports.serial", "problem"),
+        ("ports.names", "warning"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("allow", "level"),
+    [("", "problem"), ("DeviceAllow=/dev/serial/by-id/usb-0 rw\n", "ok")],
+)
+def test_a_unit_that_shuts_a_port_off_is_a_problem(tmp_path: Path, allow: str, level: str) -> None:
+    sys_tree.write(
+        tmp_path,
+        {
+            f"{ports.UNIT}": "[Service]\nDevicePolicy=closed\n",
+            f"{ports.UNIT}.d/20-devices.conf": f"[Service]\n{allow}",
+        },
+    )
+    config = folder(tmp_path, devices=PRINTER)
+    assert one(ports.SUBJECT, box(tmp_path, config), "ports.drop_in").level == level
