@@ -108,7 +108,8 @@ class InventoryModule(BaseFileInventoryPlugin):  # type: ignore[misc]
             stores = fleet_stores.read(Path(path))
         except StoresWrong as error:
             raise AnsibleParserError(f"stores.yaml has mistakes\n{error}") from None
-        inventory.add_group("stores")
+        for group in ("stores", "unreached"):
+            inventory.add_group(group)
         for store in stores:
             inventory.add_host(store.id, group="stores", port=int(store.port or 0) or None)
             for kind in ("ring", "zone", "template"):
