@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import zoneinfo
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from rules import convert
@@ -174,7 +174,7 @@ def _is_zone(name: str) -> bool:
 
 
 def _mqtt(node: ys.Node, wanted: Broker, problems: Problems) -> None:
-    if all(getattr(wanted, f.name) is None for f in fields(wanted)):
+    if isinstance(node, ys.Mapping) and not node.keys:
         problems.error(node.mark, "'mqtt' says nothing", _HOST_HINT)
     if wanted.url is not None:
         mark = convert.place(node, "url")
