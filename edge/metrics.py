@@ -118,6 +118,8 @@ class Metrics:
         """The last alarm of each gate."""
         self.wear: float | None = None
         """How much of the disk's life is used, 0 to 1; None where the disk does not say."""
+        self.ends: Mapping[str, int] = {}
+        """How often a run of the daemon ended for which reason; empty until it was looked at."""
         self._recent: deque[float] = deque(maxlen=RECENT)
         self._read: _Read | None = None
 

@@ -78,6 +78,10 @@ def _read(parts: Parts) -> Iterator[Metric]:
         "1 while the store is open; 0 also where that is not known.",
         float(states.value(SITE, "open") == "yes"),
     )
+    runs: dict[tuple[str, ...], float] = {
+        (reason,): float(count) for reason, count in parts.metrics.ends.items()
+    }
+    yield counter("restarts", "Runs of the daemon that ended, by reason.", runs, "reason")
     wear = GaugeMetricFamily(
         "storewarden_disk_wear_ratio",
         "How much of the disk's life is used, where the disk says so.",

@@ -1,6 +1,7 @@
-"""The wear of the disk comes into the metrics by itself, also from a disk that says nothing."""
+"""Restarts and the wear of the disk come into the metrics, also of a disk that says nothing."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,8 @@ def test_the_wear_is_looked_at_once_and_then_an_hour_later(
 ) -> None:
     metrics, root = Metrics("1"), box(tmp_path, life_time)
     metrics.wear = 0.5
+    counts = {"watchdog": 2, "stop": 7}
+    (tmp_path / "ends.json").write_text(json.dumps({"version": 1, "counts": counts}))
 
     async def main() -> None:
         looking = asyncio.create_task(slow.run(metrics, tmp_path, root))
@@ -42,3 +45,6 @@ def test_the_wear_is_looked_at_once_and_then_an_hour_later(
 
     asyncio.run(main())
     assert metrics.wear == wear
+    assert metrics.ends["watchdog"] == 2
+    assert metrics.ends["stop"] == 7
+    assert metrics.ends["power"] == 0
