@@ -9,8 +9,8 @@ pytest.importorskip("grafana_foundation_sdk")
 
 from grafana_foundation_sdk.models.dashboard import Dashboard, RowPanel
 
-from monitoring import dashboards
-from monitoring.panels import FLEET, STORE
+from monitoring import make_dashboards as dashboards
+from monitoring.panels import FLEET, STORE, Panel
 from tests.monitoring.promtool import ROOT
 from tests.monitoring.test_rules import RECORDS
 
@@ -20,7 +20,7 @@ WRITTEN = dashboards.written()
 @pytest.mark.parametrize("name", WRITTEN)
 def test_the_file_is_what_the_code_makes(name: str) -> None:
     assert (dashboards.FOLDER / name).read_text() == WRITTEN[name], (
-        "write it anew: .venv/bin/python -m monitoring.dashboards"
+        "write it anew: .venv/bin/python -m monitoring.make_dashboards"
     )
 
 
@@ -52,7 +52,7 @@ def test_panels_stand_side_by_side_without_overlap(name: str) -> None:
 
 
 @pytest.mark.parametrize("rows", [FLEET, STORE], ids=["fleet", "store"])
-def test_panels_ask_for_what_there_is(rows: dict[str, tuple[dashboards.Panel, ...]]) -> None:
+def test_panels_ask_for_what_there_is(rows: dict[str, tuple[Panel, ...]]) -> None:
     page = (ROOT / "docs" / "operations.md").read_text()
     known = set(re.findall(r"^\| `(storewarden_\w+)` \|", page, re.M))
     known |= {rule["record"] for rule in RECORDS}

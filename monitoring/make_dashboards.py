@@ -1,4 +1,4 @@
-"""Write the dashboards for Grafana, from the panels: `python -m monitoring.dashboards`."""
+"""Write the dashboards for Grafana, from the panels: `python -m monitoring.make_dashboards`."""
 
 from __future__ import annotations
 
