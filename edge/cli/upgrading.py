@@ -75,11 +75,13 @@ def switch(chosen: argparse.Namespace, version: str) -> int:
             reason=chosen.reason,
             by=chosen.by,
         )
-        words.show(f"it goes on by itself, also without you: journalctl -fu {_unit(version)}")
+        words.show(
+            f"it goes on by itself, also without you: journalctl -fu {handing.unit(version)}"
+        )
         done = handing.hand_over(version, asked)
         fresh = trial.outcomes(layout)[known:]
         if not fresh:
-            raise Failed(f"{_unit(version)}: {done.err.strip() or 'it said nothing'}")
+            raise Failed(f"{handing.unit(version)}: {done.err.strip() or 'it said nothing'}")
         return _said(chosen, fresh[-1])
     if (given := handing.taken(version)) is not None:
         chosen.watch, chosen.one_way, chosen.keep = given.watch, given.one_way, given.keep
@@ -252,7 +254,3 @@ def _alone(layout: Layout) -> Iterator[None]:
         except BlockingIOError:
             raise _Busy("another upgrade is at work: storewarden upgrade status") from None
         yield
-
-
-def _unit(version: str) -> str:
-    return handing.UNIT.format(version)

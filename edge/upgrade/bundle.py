@@ -30,7 +30,8 @@ class NotInstalled(Exception):
 def install(layout: Layout, bundle: Path, signers: Path, *, unsigned: bool) -> str:
     """Make the release that `bundle` holds, beside the one that runs; returns its version.
 
-    Nothing changes in what runs. A release that is there already is left as it is.
+    Nothing changes in what runs. A release that is there already is left as it is, and another
+    build of the same version is refused.
 
     Raises:
         NotInstalled, NotTrusted: it is not one, or there is no room.
@@ -42,8 +43,6 @@ def install(layout: Layout, bundle: Path, signers: Path, *, unsigned: bool) -> s
         version = (folder / "VERSION").read_text(encoding="utf-8").strip()
         if not is_version(version) or folder.name != f"storewarden-{version}":
             raise NotInstalled(f"{bundle}: {version!r} is no version of {folder.name}")
-        if layout.complete(version):
-            return version
         done = run(
             "sh", str(folder / "install.sh"), *_at(layout), "release",
             within=INSTALL_WITHIN, cwd=str(folder),

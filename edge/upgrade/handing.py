@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,7 +11,6 @@ import msgspec
 
 from edge.upgrade import service
 
-UNIT = "storewarden-upgrade@{}.service"
 WITHIN = 7200.0
 """Seconds that a switch may take: an evacuation can make the watch longer."""
 MARK = "STOREWARDEN_UPGRADE"
@@ -27,11 +27,17 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     by: str = ""
 
 
+def unit(version: str) -> str:
+    """Return the unit that switches to `version`."""
+    safe = re.sub(r"[^0-9A-Za-z.]", lambda found: f"\\x{ord(found[0]):02x}", version)
+    return f"storewarden-upgrade@{safe}.service"
+
+
 def possible(version: str, environment: Mapping[str, str] = os.environ) -> bool:
     """Return whether systemd runs, has the unit, and this is not the unit itself."""
     if MARK in environment or not Path("/run/systemd/system").is_dir():
         return False
-    return service.run("systemctl", "cat", UNIT.format(version), within=30.0).code == 0
+    return service.run("systemctl", "cat", unit(version), within=30.0).code == 0
 
 
 def hand_over(version: str, asked: Asked) -> service.Done:
@@ -42,7 +48,7 @@ def hand_over(version: str, asked: Asked) -> service.Done:
     """
     file = _file(version)
     file.write_bytes(msgspec.json.encode(asked))
-    return service.run("systemctl", "start", UNIT.format(version), within=WITHIN)
+    return service.run("systemctl", "start", unit(version), within=WITHIN)
 
 
 def taken(version: str, environment: Mapping[str, str] = os.environ) -> Asked | None:
