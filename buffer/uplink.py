@@ -82,10 +82,10 @@ class Uplink:
 
         `birth` is published first on each connection and `farewell` last on a clean stop. `window`
         is the most messages in flight, `drain_rate` the most of the backlog below life_safety a
-        second. Of that, no more than a window is sent before a part of `drain_jitter` seconds is
-        over, another one for each `site` and connection. `on_refused` hears once of each record
-        that the broker refuses, `on_link` of each change of the link: None when up, else why not.
-        `jitter` gives numbers from 0 to 1.
+        second. Of that, no more than a second's worth, a window at most, is sent before a part of
+        `drain_jitter` seconds is over, another one for each `site` and connection. `on_refused`
+        hears once of each record that the broker refuses, `on_link` of each change of the link:
+        None when up, else why not. `jitter` gives numbers from 0 to 1.
         """
         self._writer = writer
         self._connect = connect
@@ -94,6 +94,7 @@ class Uplink:
         self._farewell = farewell
         self._window = window
         self._bucket = TokenBucket(drain_rate)
+        self._early = window if drain_rate is None else max(1, min(window, int(drain_rate)))
         self._drain_jitter = drain_jitter
         self._site = site
         self._on_link = on_link
@@ -240,7 +241,7 @@ class Uplink:
         self._bucket.begin(
             asyncio.get_running_loop().time(),
             wait=self._drain_jitter * spread(self._site, self._connections),
-            early=self._window,
+            early=self._early,
         )
         session.committed(early)
         unfollow = self._writer.follow(session.committed)

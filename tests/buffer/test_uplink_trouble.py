@@ -369,3 +369,23 @@ def test_after_an_outage_a_window_goes_at_once_and_the_rest_when_the_jitter_is_o
         assert sent(fake) == [*texts(0, 30), *texts(0, 7), "live"]
 
     run(story())
+
+
+def test_a_slow_drain_begins_with_no_more_than_a_second_of_it(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        fake = FakeBroker(lambda p: puback(p.mid), code=0x88)
+        options = {"drain_rate": 2.0, "drain_jitter": 3600.0, "window": 7, "site": "one"}
+        async with fake.serving(), site(tmp_path / "j.db", fake.port, **options) as s:
+            s.keep(*numbered(0, 50, OPERATIONS), *numbered(0, 30, LIFE_SAFETY))
+            await s.writer.flush()
+            fake.code = 0
+            s.uplink.renew("now")
+            await asyncio.wait_for(s.up.wait(), LIMIT)
+            await until(lambda: len(sent(fake)) == 32)
+            s.keep(draft("live"))
+            await until(lambda: "live" in sent(fake))
+        assert sent(fake) == [*texts(0, 30), *texts(0, 2), "live"]
+
+    run(story())
