@@ -96,9 +96,11 @@ def files(tree: Path, name: str) -> Iterator[Path]:
 
 def sums(folder: Path) -> None:
     """Write SHA256SUMS: the sum of every other file in `folder`, as sha256sum reads it."""
+    target = folder / "SHA256SUMS"
+    target.unlink(missing_ok=True)
     listed = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*"))
     lines = [f"{wheelhouse.digest(folder / n)}  {n}\n" for n in listed if (folder / n).is_file()]
-    (folder / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
+    target.write_text("".join(lines), encoding="utf-8")
 
 
 def main(words: Sequence[str]) -> int:

@@ -144,7 +144,7 @@ system() {
 		*) put 644 "$file" "/etc/systemd/system/${file#systemd/}" ;;
 		esac
 	done
-	for file in systemd/udev/*.rules systemd/rules.d/*.rules; do
+	for file in systemd/udev/*.rules; do
 		[ ! -f "$file" ] || put 644 "$file" "/etc/udev/rules.d/${file##*/}"
 	done
 	if [ ! -L "$root/usr/local/bin/storewarden" ]; then
@@ -159,6 +159,9 @@ system() {
 	if [ -d /run/systemd/system ]; then
 		systemctl daemon-reload
 		udevadm control --reload 2>/dev/null || true
+		# idle until an upgrade is cut off
+		[ ! -f systemd/storewarden-upgrade-recover.service ] ||
+			systemctl --quiet enable storewarden-upgrade-recover.service
 	fi
 }
 

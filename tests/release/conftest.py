@@ -1,0 +1,35 @@
+"""One bundle for all tests of releases: of this tree, for the machine that runs them."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from release import bundle
+
+HERE = f"{os.uname().machine}-{sys.version_info.major}.{sys.version_info.minor}"
+
+
+@pytest.fixture(scope="session")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The archive; made once for all processes of a test run."""
+    if HERE not in bundle.ALL:
+        pytest.skip(f"no release is made for {HERE}")
+    shared = tmp_path_factory.getbasetemp().parent
+    with (shared / "bundle.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = list((shared / "bundle").glob("*.tar.gz"))
+        return found[0] if found else bundle.build(shared / "bundle", [HERE])
+
+
+@pytest.fixture
+def unpacked(packed: Path, tmp_path: Path) -> Path:
+    """The folder in the archive, to do with as one likes."""
+    with tarfile.open(packed) as tar:
+        tar.extractall(tmp_path, filter="fully_trusted")
+    return tmp_path / packed.name.removesuffix(".tar.gz")
