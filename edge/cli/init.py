@@ -58,7 +58,7 @@ def act(chosen: argparse.Namespace) -> int:
     if zone not in zoneinfo.available_timezones():
         raise WrongUsage(f"unknown timezone {zone!r}; an IANA name, like Europe/London")
     folder: Path = chosen.config
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())) and not chosen.into:
+    if not chosen.into and _taken(folder):
         raise Failed(f"{folder} is there already; --into adds files and changes none")
     found = _found(chosen.found)
     broker, logins, secrets = _asked(found, site) if chosen.ask else (None, {}, {})
@@ -77,6 +77,16 @@ def act(chosen: argparse.Namespace) -> int:
     if errors:
         raise Failed(f"{folder}: {words.counted(errors, 'problem')}")
     return DONE
+
+
+def _taken(folder: Path) -> bool:
+    """Return whether something is in a folder beside the empty ones that a release brings."""
+    from edge.config import files
+    from edge.provisioning.writing import BROUGHT
+
+    if not folder.is_dir():
+        return folder.exists()
+    return bool(files.names(folder)) or any(p.name not in BROUGHT for p in folder.iterdir())
 
 
 def _found(file: Path | None) -> Found:

@@ -13,6 +13,11 @@ GROUP = "storewarden"
 FILE_MODE, FOLDER_MODE = 0o640, 0o750
 SECRET_MODE, SECRETS_MODE = 0o600, 0o700
 SECRETS = "secrets"
+TLS = "tls"
+"""Certificates; whoever is on the box may read them."""
+
+BROUGHT = frozenset({"rules", "rules.local", "devices.d", SECRETS, TLS, "release-signers"})
+"""What is in a folder before anybody has written a configuration into it."""
 
 
 def write_new(folder: Path, files: Mapping[str, str | bytes]) -> list[str]:
@@ -60,13 +65,15 @@ def replace(path: Path, content: bytes, mode: int) -> None:
 
 def owned(path: Path) -> None:
     """Give a file or folder of a configuration its mode and, as root, its group."""
-    secret = SECRETS in (path.name, path.parent.name)
-    if path.is_dir():
-        path.chmod(SECRETS_MODE if secret else FOLDER_MODE)
-    else:
-        path.chmod(SECRET_MODE if secret else FILE_MODE)
+    of = {path.name, path.parent.name}
+    file, folder = FILE_MODE, FOLDER_MODE
+    if SECRETS in of:
+        file, folder = SECRET_MODE, SECRETS_MODE
+    elif TLS in of:
+        file, folder = 0o644, 0o755
+    path.chmod(folder if path.is_dir() else file)
     if os.geteuid() == 0:
-        os.chown(path, 0, 0 if secret else _group())
+        os.chown(path, 0, 0 if {SECRETS, TLS} & of else _group())
 
 
 def _group() -> int:

@@ -145,6 +145,8 @@ def test_a_whole_configuration_beside_it_is_taken(box: Box, stick: Path) -> None
     assert "panic_counter" in configuration.devices
     assert not (box.configuration / "README.md").exists()
     assert (box.configuration / "tls/ca.pem").read_text() == "PEM\n"
+    assert stat.S_IMODE((box.configuration / "tls/ca.pem").stat().st_mode) == 0o644
+    assert stat.S_IMODE((box.configuration / "tls").stat().st_mode) == 0o755
     mode = (box.configuration / "secrets/cam_exit").stat().st_mode
     assert stat.S_IMODE(mode) == 0o600
 
@@ -321,7 +323,7 @@ def cut_at(left):
     sys.addaudithook(cut)
 
 found = []
-for cut in range(0, 100_000, 2):
+for cut in range(0, 100_000, 3):
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(root, copy)
     child = os.fork()
@@ -358,7 +360,7 @@ def test_a_power_cut_at_any_step_leaves_one_or_the_other_and_the_next_boot_ends_
     found = json.loads(done.stdout)
 
     pairs = [(site, groups) for _, site, groups, *_ in found]
-    assert len(found) > 20
+    assert len(found) > 15
     assert [code for code, *_ in found] == [9] * (len(found) - 1) + [0]
     assert [pair for n, pair in enumerate(pairs) if pair not in pairs[:n]] == [
         ("store_0421", ["watched"]), ("store_0422", ["new"]),
