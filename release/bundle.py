@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -83,10 +82,9 @@ def _fill(folder: Path, tree: Path, version: str, chosen: Sequence[targets.Targe
 
 def files(tree: Path, name: str) -> Iterator[Path]:
     """Yield the files below `name` that belong to the tree, relative to it, sorted."""
-    words = ("git", "-C", str(tree), "ls-files", "-z", "-co", "--exclude-standard", "--", name)
-    done = subprocess.run(words, capture_output=True, text=True)
-    if done.returncode == 0 and done.stdout:
-        found = {Path(one) for one in done.stdout.split("\0") if one}
+    listed = wheel.git(tree, "ls-files", "-z", "-co", "--exclude-standard", "--", name)
+    if listed:
+        found = {Path(one) for one in listed.split("\0") if one}
     else:
         found = {file.relative_to(tree) for file in (tree / name).rglob("*")}
     for file in sorted(found):

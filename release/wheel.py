@@ -34,16 +34,22 @@ def moment(tree: Path) -> int:
     """Return the time that files in what is built carry: SOURCE_DATE_EPOCH, else the commit's."""
     if given := os.environ.get("SOURCE_DATE_EPOCH"):
         return int(given)
-    words = ("git", "-C", str(tree), "log", "-1", "--format=%ct")
-    done = subprocess.run(words, capture_output=True, text=True)
-    return int(done.stdout) if done.returncode == 0 and done.stdout.strip() else NO_COMMIT
+    return int(git(tree, "log", "-1", "--format=%ct") or NO_COMMIT)
 
 
 def changed(tree: Path) -> bool:
     """Return whether `tree` is something else than its last commit, as far as git can say."""
-    words = ("git", "-C", str(tree), "status", "--porcelain")
-    done = subprocess.run(words, capture_output=True, text=True)
-    return done.returncode != 0 or bool(done.stdout.strip())
+    said = git(tree, "status", "--porcelain")
+    return said is None or bool(said.strip())
+
+
+def git(tree: Path, *words: str) -> str | None:
+    """Return what git says of `tree`; None where there is no git, or `tree` is none of its own."""
+    try:
+        done = subprocess.run(("git", "-C", str(tree), *words), capture_output=True, text=True)
+    except FileNotFoundError:
+        return None
+    return done.stdout if done.returncode == 0 else None
 
 
 def build(tree: Path, out: Path, kind: Literal["wheel", "sdist"] = "wheel") -> Path:

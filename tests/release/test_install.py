@@ -206,8 +206,9 @@ def test_wrong_usage_is_answered_with_the_right_one(
     assert done.stderr.startswith("usage: install.sh [--root DIR]")
 
 
-def test_its_shell_is_clean() -> None:
-    script = Path(bundle.__file__).with_name("install.sh")
+@pytest.mark.parametrize("name", ["release/install.sh", "dev", ".ci/run"])
+def test_its_shell_is_clean(name: str) -> None:
+    script = Path(bundle.__file__).parents[1] / name
     if not shutil.which("shellcheck"):
         pytest.skip("shellcheck is not installed")
 
