@@ -68,12 +68,12 @@ def sources(root: Path, *, wait: float, at: Path) -> Iterator[list[Source]]:
     """Lend the places that have a storewarden.yaml, a stick before the others.
 
     A stick is a partition with the label STOREWARDEN; it is mounted at `at` until the block ends,
-    and waited for so many seconds. Nothing on it is run, and no link on it leads out of it to a
-    device or to a program with rights of its own.
+    and waited for so many seconds where no other place has a file. Nothing on it is run.
     """
     found: list[Source] = []
     mounted = False
-    device = _stick(root, wait)
+    places = [root / part for part in BOOT if _has(root / part)]
+    device = _stick(root, 0.0 if places else wait)
     try:
         if device is not None:
             at.mkdir(parents=True, exist_ok=True)
@@ -86,8 +86,7 @@ def sources(root: Path, *, wait: float, at: Path) -> Iterator[list[Source]]:
                 problem = error.strerror or "it can't be mounted"
             shown = f"the stick {device}"
             found.append(Source(folder=at, shown=shown, stick=True, problem=problem))
-        places = [root / part for part in BOOT]
-        found += [Source(folder=place, shown=str(place)) for place in places if _has(place)]
+        found += [Source(folder=place, shown=str(place)) for place in places]
         yield found
     finally:
         if mounted:

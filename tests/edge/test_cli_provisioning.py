@@ -222,23 +222,31 @@ def test_a_stick_is_checked_before_it_is_mailed(run: Any, tmp_path: Path) -> Non
     assert [p.name for p in tmp_path.iterdir()] == ["storewarden.yaml"]
 
 
-def mountable() -> bool:
-    """Return whether a FAT image can be mounted here."""
-    tools = all(shutil.which(tool) for tool in ("mkfs.vfat", "losetup", "mount"))
-    loops = tools and os.geteuid() == 0 and Path("/dev/loop-control").exists()
-    return loops and subprocess.run(("losetup", "-f"), capture_output=True).returncode == 0
+MAKERS = {"vfat": ("mkfs.vfat", "-n"), "ext4": ("mkfs.ext4", "-q", "-L")}
 
 
-@pytest.mark.skipif(
-    not mountable(), reason="mounting a stick needs root, mkfs.vfat and a loop device"
-)
+def unmountable(kind: str) -> str:
+    """Return why no stick of this kind can be mounted here; empty when it can."""
+    if os.geteuid() != 0 or not Path("/dev/loop-control").exists():
+        return "mounting a stick needs root and loop devices"
+    tools = (MAKERS[kind][0], "losetup", "mount")
+    if missing := [tool for tool in tools if shutil.which(tool) is None]:
+        return f"mounting a stick needs {', '.join(missing)}"
+    if f"\t{kind}\n" not in Path("/proc/filesystems").read_text():
+        return f"this kernel has no {kind}"
+    return ""
+
+
+@pytest.mark.parametrize("kind", MAKERS)
 def test_a_real_stick_is_mounted_read_only_and_told_what_became_of_it(
-    run: Any, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Any, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
+    if reason := unmountable(kind):
+        pytest.skip(reason)
     image, at = tmp_path / "stick.img", tmp_path / "at"
     with image.open("wb") as file:
         file.truncate(4_000_000)
-    subprocess.run(("mkfs.vfat", "-n", "STOREWARDEN", image), check=True, capture_output=True)
+    subprocess.run((*MAKERS[kind], "STOREWARDEN", image), check=True, capture_output=True)
     at.mkdir()
     subprocess.run(("mount", "-o", "loop", image, at), check=True)
     (at / "storewarden.yaml").write_text("site: s\nmqtt: {url: mqtt://x, password: hunter2}\n")
