@@ -15,12 +15,13 @@ from buffer.record import Draft, Kind
 from buffer.writer import Writer
 from drivers.event import SITE, Event
 from drivers.priorities import Priority
-from edge import past
+from edge import ends, past
 from edge.assembly import assemble
 from edge.changes import Changes
 from edge.clock import Clock
 from edge.config.model import Configuration
 from edge.encode import Encoder
+from edge.ends import End
 from edge.metrics import Metrics
 from edge.notify import Notify
 from edge.places import Places
@@ -62,6 +63,7 @@ async def run(places: Places, start: Start) -> None:
         signer=key,
     ) as writer:
         await changes.recount(writer)
+        end = _last_end(places, clock)
         waiting: list[Event] = []
         while not stopping.is_set():
             ended.clear()
@@ -75,10 +77,10 @@ async def run(places: Places, start: Start) -> None:
             metrics.configured(configuration.hash, commands, [rule.id for rule in rules])
             changes.take(parts)
             begin(parts, known)
-            for event in (*map(own.of_key, key_news), *waiting):
+            for event in (*own.of_end(end), *map(own.of_key, key_news), *waiting):
                 if event.device == SITE or event.device in parts.drivers:
                     parts.inbox.put(event)
-            key_news = ()
+            end, key_news = None, ()
             changes.begin()
             log.info("rules run: %d devices, %d rules", len(parts.drivers), len(rules))
             notify.ready()
@@ -95,6 +97,14 @@ async def run(places: Places, start: Start) -> None:
             if not changing.cancelled():
                 configuration = changing.result()
             waiting = [parts.inbox.take() for _ in range(len(parts.inbox))]
+
+
+def _last_end(places: Places, clock: Clock) -> End | None:
+    try:
+        return ends.begun(places.state, clock.boot)
+    except OSError as error:
+        log.error("%s: %s; why the last run ended is not told", places.state, error.strerror)  # noqa: TRY400
+        return None
 
 
 async def _flushed(writer: Writer) -> None:
@@ -162,6 +172,14 @@ class _Own:
             self._metrics.evicted[Priority(gap.priority).name, gap.reason] += gap.count
         stamp = self._speaker.stamp(SITE, "buffer.gap", Priority.operations, data, {})
         return self.encoder.gap(stamp)
+
+    def of_end(self, end: End | None) -> list[Event]:
+        """Return what the site says of a run that nobody stopped, and log it."""
+        if end is None:
+            return []
+        log.warning("the last run ended by itself: %s %s", end.reason, end.status)
+        data = {"reason": end.reason, "status": end.status, "ended": end.at}
+        return [self._speaker.stamp(SITE, "daemon.restarted", Priority.operations, data, {})]
 
     def of_key(self, news: KeyNews) -> Event:
         """Return what the site says of its key, and log it."""

@@ -151,6 +151,7 @@ SITE_SIGNALS: Mapping[str, Mapping[str, FieldWords]] = {
     "config.confirmed": {"config": "str", "by": "str", "reason": "str"},
     "config.reverted": {"config": "str", "to": "str", "by": "str", "reason": "str"},
     "daemon.started": {"config": "str"},
+    "daemon.restarted": {"reason": "str", "status": "str", "ended": "str"},
     "upgrade.done": {"from": "str", "to": "str", "by": "str", "reason": "str"},
     "upgrade.returned": {"from": "str", "to": "str", "by": "str", "reason": "str"},
 }

@@ -21,6 +21,7 @@ GROUPS = {
     "orders": ("order", "evacuate", "incident"),
     "mode": ("mode",),
     "safe_state": ("safe-state",),
+    "drop_in": ("drop-in",),
     "journal": ("journal",),
     "discover": ("discover",),
     "doctor": ("doctor",),

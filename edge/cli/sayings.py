@@ -81,6 +81,7 @@ SAID = {
     "config.refused": "THE NEW CONFIGURATION IS REFUSED; the old one runs",
     "upgrade.done": "a new release of the program runs",
     "upgrade.returned": "BACK TO THE RELEASE BEFORE",
+    "daemon.restarted": "the program was started again",
     "buffer.gap": "THE JOURNAL HAS LOST RECORDS",
 }
 

@@ -2,9 +2,7 @@
 
 import asyncio
 import re
-import shutil
 import sqlite3
-import subprocess
 import urllib.request
 from contextlib import closing
 from dataclasses import dataclass
@@ -160,17 +158,3 @@ def test_what_it_says_at_night_is_said_by_something() -> None:
     told = {words(row[0])[0] for row in table("it says")}
 
     assert told - {*signals.by_kind(), *SITE_SIGNALS} == set()
-
-
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
-def test_systemd_understands_the_unit(tmp_path: Path) -> None:
-    (text,) = re.findall(r"^```ini\n(.*?)^```$", PAGE, re.M | re.S)
-    unit = tmp_path / "storewarden.service"
-    unit.write_text(text.replace("/opt/storewarden/bin/storewarden", "/bin/true"))
-
-    found = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True
-    )
-
-    about_it = [line for line in found.stderr.splitlines() if "storewarden.service" in line]
-    assert about_it == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -162,3 +164,25 @@ def test_the_kernel_answers() -> None:
     assert len(boot_id()) == 32
     assert synchronised() in {True, False}
     assert keeps_time_without_power() in {True, False}
+
+
+@pytest.mark.parametrize(
+    ("ago", "follows"), [(0.0, True), (3600.0, True), (9 * 3600.0 + 60, False), (-60.0, False)]
+)
+def test_a_service_that_may_not_ask_the_kernel_knows_when_timesyncd_set_the_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ago: float, follows: bool
+) -> None:
+    mark = tmp_path / "synchronized"
+    mark.touch()
+    os.utime(mark, (time.time() - ago, time.time() - ago))
+    monkeypatch.setattr(clock_module, "SET_RIGHT", mark)
+
+    assert clock_module._set_right() is follows
+
+
+def test_without_timesyncd_s_mark_no_time_server_is_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock_module, "SET_RIGHT", tmp_path / "none")
+
+    assert clock_module._set_right() is False
