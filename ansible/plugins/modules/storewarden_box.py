@@ -44,6 +44,9 @@ CONTROL = "/run/storewarden/control.sock"
 LISTEN = re.compile(
     r"^\s*http:\s*\{?\s*listen:\s*[\"']?([0-9A-Za-z_.\[\]:]+):([0-9]+)", re.MULTILINE
 )
+NOTIFY_RELOAD = "/etc/systemd/system/storewarden.service.d/10-notify-reload.conf"
+NOTIFIES_RELOADS = 254
+"""The first systemd that can be told of a reload as that file says."""
 EVERYWHERE = ("0.0.0.0", "[::]")  # noqa: S104 - what a configuration may say
 ANSWERS_WITHIN = 5.0
 
@@ -150,6 +153,17 @@ def _box(module: AnsibleModule) -> dict[str, Any]:
         "root": os.geteuid() == 0,
         "status": status,
     }
+
+
+def _differing(module: AnsibleModule, system: dict[str, str]) -> list[str]:
+    """Return which files are not as the release has them; install.sh leaves one out on Debian 12."""
+    found = sorted(path for path, digest in system.items() if _sum(path) != digest)
+    if not found:
+        return []
+    _, out, _ = module.run_command(["systemctl", "--version"])
+    number = re.match(r"systemd (\d+)", out)
+    old = number is not None and int(number[1]) < NOTIFIES_RELOADS
+    return [path for path in found if not (old and path == NOTIFY_RELOAD and not Path(path).exists())]
 
 
 def _sum(path: str) -> str:

@@ -41,7 +41,8 @@ folder: {description: Where it was unpacked, type: str, returned: unpacked}
 """
 
 NAMESPACE = "storewarden-release"
-SUMS, SIGNATURE = "SHA256SUMS", "SHA256SUMS.sig"
+SUMS = "SHA256SUMS"
+SIGNATURE = "SHA256SUMS.sig"
 PLACES = (
     ("systemd/sysusers.d/", "/usr/lib/sysusers.d/"),
     ("systemd/tmpfiles.d/", "/usr/lib/tmpfiles.d/"),

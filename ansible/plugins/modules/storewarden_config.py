@@ -46,6 +46,10 @@ options:
     description: The storewarden that checks. Where it is missing, check mode goes on unchecked.
     type: path
     required: true
+  drop_ins:
+    description: Arguments of C(storewarden drop-in) by a name of one's own, to be asked for.
+    type: dict
+    default: {}
   group:
     description: Who may read the configuration; secrets are for root alone.
     type: str
@@ -55,17 +59,22 @@ options:
 RETURN = r"""
 config: {description: Hash of the configuration as it will be, type: str, returned: checked}
 parts: {description: "What differs: files, secrets, tls, modes", type: list, returned: always}
+drop_ins: {description: What each drop-in shall hold, type: dict, returned: checked}
 checked: {description: What check and the tests said, type: str, returned: checked}
 """
 
 FOLDERS = ("rules", "rules.local", "devices.d")
-SECRETS, TLS = "secrets", "tls"
+SECRETS = "secrets"
+TLS = "tls"
 FINGERPRINT = (
     "import sys, pathlib\n"
     "from edge.config.files import fingerprint\n"
     "print(fingerprint(pathlib.Path(sys.argv[1])))\n"
 )
-_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+ENVIRONMENT = {"CREDENTIALS_DIRECTORY": "", "LANG": "C.UTF-8"}
+"""Secrets are looked for in the folder itself."""
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
 """Source: renameat2(2)."""
 
 
@@ -85,6 +94,7 @@ def main() -> None:
             "secrets": {"type": "dict", "default": {}, "no_log": True},
             "secrets_exclusive": {"type": "bool", "default": False, "no_log": False},
             "program": {"type": "path", "required": True},
+            "drop_ins": {"type": "dict", "default": {}},
             "group": {"type": "str", "default": "storewarden"},
         },
         supports_check_mode=True,
@@ -111,7 +121,7 @@ def main() -> None:
             "parts": _parts(differing, gone, unfit, present, wanted),
             "diff": _diff(differing, gone, present, wanted),
         }
-        result |= _checked(module, staged, given["program"])
+        result |= _checked(module, staged)
         if result["changed"] and not module.check_mode:
             _install(staged, path, differing, gone)
     except OSError as error:
@@ -270,30 +280,34 @@ def _shown(name: str, kept: Kept | None, other: Kept | None) -> str:
     return f"{head}(a secret)\n" if kept.content == other.content else f"{head}(another secret)\n"
 
 
-def _checked(module: AnsibleModule, staged: Path, program: str) -> dict[str, Any]:
-    """Return what check and the tests say of the folder; fails where they refuse it."""
+def _checked(module: AnsibleModule, staged: Path) -> dict[str, Any]:
+    """Return what the release says of the folder; fails where it refuses it."""
+    program = module.params["program"]
     if not Path(program).exists():
         if not module.check_mode:
             module.fail_json(msg=f"{program} is missing: nothing checks the configuration")
         module.warn("the release is not installed yet: the configuration was not checked")
-        return {"checked": ""}
-    environment = {"CREDENTIALS_DIRECTORY": "", "LANG": "C.UTF-8"}
-    said = []
-    for words in (("check",), ("rules", "test")):
+        return {"checked": "", "drop_ins": {}}
+
+    def asked(*words: str) -> str:
         command = [program, *words, "--config", str(staged)]
-        code, out, err = module.run_command(command, environ_update=environment, cwd="/")
-        text = (out + err).replace(f"{staged}/", "").strip()
+        code, out, err = module.run_command(command, environ_update=ENVIRONMENT, cwd="/")
         if code != 0:
+            text = (out + err).replace(f"{staged}/", "").strip()
             named = f"storewarden {' '.join(words)}"
             module.fail_json(
                 msg=f"{named} refuses the configuration; nothing was changed:\n{text}", rc=code
             )
-        said.append(text)
+        return out
+
+    said = "".join((asked("check"), asked("rules", "test"))).replace(f"{staged}/", "")
+    wanted = module.params["drop_ins"].items()
+    drop_ins = {name: asked("drop-in", *words) for name, words in wanted}
     python = str(Path(program).with_name("python"))
     code, out, err = module.run_command([python, "-I", "-c", FINGERPRINT, str(staged)], cwd="/")
     if code != 0:
         module.fail_json(msg=f"the hash of the configuration can't be had: {err}")
-    return {"checked": "\n".join(said), "config": out.strip()}
+    return {"checked": said, "drop_ins": drop_ins, "config": out.strip()}
 
 
 def _install(staged: Path, path: Path, differing: list[str], gone: list[str]) -> None:
