@@ -290,11 +290,11 @@ STORE: dict[str, tuple[Panel, ...]] = {
         ),
         lines(
             "Orders",
-            "From the edge seen to the device's confirmation.",
+            "From the edge seen to the device's confirmation, on average.",
             (
-                "histogram_quantile(0.99, sum by (le, device, command)"
-                f" (rate(storewarden_order_seconds_bucket{OF}[{RANGE}])))",
-                "p99 {{device}} {{command}}",
+                f"rate(storewarden_order_seconds_sum{OF}[{RANGE}])"
+                f" / rate(storewarden_order_seconds_count{OF}[{RANGE}])",
+                "{{device}} {{command}}",
             ),
             unit="s",
         ),

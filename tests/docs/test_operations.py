@@ -94,14 +94,6 @@ def test_the_table_of_metrics_is_what_a_daemon_shows(seen: Seen) -> None:
     assert {name: told[name][1] for name in labelled} == labelled
 
 
-def test_the_alarms_ask_for_metrics_that_there_are(seen: Seen) -> None:
-    alarms = PAGE.partition("Alarms worth having")[2].partition("## MQTT")[0]
-    asked = set(re.findall(r"storewarden_\w+", alarms))
-
-    assert len(asked) == 10
-    assert {name for name in asked if f"\n# TYPE {name} " not in seen.metrics} == set()
-
-
 def test_the_health_pages_answer(seen: Seen) -> None:
     assert {words(row[0])[0] for row in table("path")} == set(seen.pages)
     assert {status for status, _ in seen.pages.values()} == {200}

@@ -61,4 +61,4 @@ def test_panels_ask_for_what_there_is(rows: dict[str, tuple[Panel, ...]]) -> Non
     for panel in (panel for panels in rows.values() for panel in panels):
         for ask, _ in panel.asks:
             for name in re.findall(r"[\w:]*storewarden_[\w:]+", ask):
-                assert re.sub(r"(_seconds)_bucket$", r"\1", name) in known, name
+                assert re.sub(r"(_seconds)_(bucket|sum|count)$", r"\1", name) in known, name
