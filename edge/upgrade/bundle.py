@@ -87,14 +87,19 @@ def _extract(tar: tarfile.TarFile, to: Path, room: Path) -> set[str]:
     Raises:
         ValueError: something in it is neither, leads out, or it is too large.
     """
-    names, total, folder = set(), 0, free(room)
-    members = []
+    total, folder = 0, free(room)
+    members: list[tarfile.TarInfo] = []
+    names: set[str] = set()
+    seen: set[tuple[str, ...]] = set()
     for member in tar:
         parts = Path(member.name).parts
         if not member.isfile() and not member.isdir():
             raise ValueError(f"{member.name} is no file")
         if not parts or Path(member.name).is_absolute() or ".." in parts:
             raise ValueError(f"{member.name!r} leads out of it")
+        if parts in seen:
+            raise ValueError(f"{member.name} is in it twice")
+        seen.add(parts)
         total += member.size
         members.append(member)
         names.add(parts[0])
