@@ -22,12 +22,16 @@ LIMIT = 20.0
 class Daemon:
     """`await daemon.start()`, then ask, stop or kill it; starting it again goes on."""
 
-    def __init__(self, folder: Path, config: Path, run: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, config: Path, run: Path | None = None, more: tuple[str, ...] = ()
+    ) -> None:
         self.config = config
         self.folder = folder
         self.run = run or folder / "run"
         self.state = folder / "state"
         self.socket = self.run / "control.sock"
+        self.more = more
+        """More words of its command."""
         self.run.mkdir(exist_ok=True)
         self.process: asyncio.subprocess.Process | None = None
 
@@ -49,7 +53,7 @@ class Daemon:
         self.socket.unlink(missing_ok=True)
         with (self.folder / "log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                *python(), "run", "--config", str(self.config),
+                *python(), "run", "--config", str(self.config), *self.more,
                 env=self.places(), stdout=log, stderr=subprocess.STDOUT,
             )  # fmt: skip
 
@@ -125,11 +129,11 @@ class Daemon:
 
 
 @asynccontextmanager
-async def running(folder: Path, config: Path) -> AsyncIterator[Daemon]:
+async def running(folder: Path, config: Path, *more: str) -> AsyncIterator[Daemon]:
     """Run the daemon until the block ends; it may be killed and started within."""
     # a short name: a socket's path has 107 bytes at most
     with tempfile.TemporaryDirectory(prefix="warden-") as run:
-        daemon = Daemon(folder, config, Path(run))
+        daemon = Daemon(folder, config, Path(run), more)
         try:
             await daemon.start()
             yield daemon
