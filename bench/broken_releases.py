@@ -50,7 +50,7 @@ class Broken:
     changes: tuple[Change, ...]
 
 
-def _later(seconds: int, act: str) -> tuple[Change, ...]:
+def later(seconds: int, act: str) -> tuple[Change, ...]:
     """Return what does something in the pipeline so many seconds after the start."""
     fault = LATER.format(seconds=seconds, act=act)
     turn = "        self.turned = self.clock.tick()\n        beat ="
@@ -92,7 +92,7 @@ WAYS: Mapping[str, Broken] = {
     "hang": Broken(
         version="0.2.3",
         says="0.2.3 ",  # no answer, or the watchdog: whichever is seen first
-        changes=_later(15, "_time.sleep(3600)"),
+        changes=later(15, "_time.sleep(3600)"),
     ),
     "devices": Broken(version="0.2.4", says="was up, and is down for 45 s", changes=(_DEAF,)),
     "journal": Broken(
@@ -120,7 +120,7 @@ WAYS: Mapping[str, Broken] = {
     "crash": Broken(
         version="0.2.7",
         says="0.2.7 ",
-        changes=_later(20, '__import__("os").abort()'),
+        changes=later(20, '__import__("os").abort()'),
     ),
     "unloadable": Broken(
         version="0.2.8",

@@ -2,16 +2,17 @@
 
 import asyncio
 import gzip
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from buffer import storage
+from buffer import schemas, storage
 from buffer.journal import Journal
 from buffer.record import TELEMETRY, Draft, Kind
-from buffer.storage import JournalError, schema
+from buffer.storage import JournalError, JournalTooNew, schema
 from buffer.writer import Writer
 
 FILES = Path(__file__).parent / "files"
@@ -132,3 +133,119 @@ def test_a_newer_version_that_only_the_log_tells_of_is_kept_under_its_schema(
         assert "old" in [record.id for record in journal.since(0)]
     assert path.with_name("journal.db.schema-99").exists()
     assert storage.asides(path) == []
+
+
+NEWER = """-- What a later version adds.
+-- compatible: 2
+CREATE TABLE notes (sequence INTEGER PRIMARY KEY, text TEXT NOT NULL);
+ALTER TABLE counters ADD COLUMN at TEXT;
+ALTER TABLE evicted ADD COLUMN at TEXT NOT NULL DEFAULT '';
+ALTER TABLE unsent ADD COLUMN at TEXT;
+ALTER TABLE topics ADD COLUMN at TEXT;
+ALTER TABLE hours ADD COLUMN at TEXT;
+ALTER TABLE journal ADD COLUMN at TEXT;
+"""
+
+
+def filled(journal: Journal, names: range) -> None:
+    for name in names:
+        draft = Draft(
+            id=f"{name:032x}",
+            kind=Kind.EVENT,
+            priority=TELEMETRY,
+            topic=f"t/{name % 3}",
+            body=b"x" * 300,
+        )
+        journal.append([draft])
+    journal.mark_sent(journal.tail(5))
+
+
+@pytest.mark.parametrize("number", range(1, len(schema()) + 1))
+def test_each_step_of_the_schema_says_who_can_go_on_after_it(number: int) -> None:
+    script = schema()[number - 1]
+    assert len(re.findall(r"^-- compatible: \d+$", script, re.M)) == 1
+    assert 1 <= schemas.declared(script, number) <= number
+
+
+def test_the_steps_so_far_can_be_gone_back_from_by_these_versions() -> None:
+    assert [schemas.lowest(schema()[:n]) for n in range(1, len(schema()) + 1)] == [1, 2]
+    assert schemas.lowest(["-- compatible: 1\n", "-- compatible: 1\n"]) == 1
+    assert schemas.lowest(["-- compatible: 1\n", "", "-- compatible: 1\n"]) == 2
+    assert schemas.lowest(["", "", "-- compatible: 9\n"]) == 3
+
+
+def test_this_version_goes_on_in_a_newer_file_that_says_so_and_leaves_the_rest_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, released = tmp_path / "journal.db", schema()
+    with Journal.open(path, max_size=1_000_000) as journal:
+        filled(journal, range(20))
+        known = journal.id
+    monkeypatch.setattr(storage, "schema", lambda: (*released, NEWER))
+    with Journal.open(path, max_size=1_000_000) as journal:
+        filled(journal, range(20, 30))
+        journal._db.execute("INSERT INTO notes VALUES (30, 'kept')")
+    monkeypatch.setattr(storage, "schema", lambda: released)
+
+    with Journal.open(path, read_only=True) as journal:
+        assert journal.verify() is None
+    with Journal.open(path, max_size=1_000_000) as journal:
+        assert journal.id == known
+        before = [record.id for record in journal.since(0)]
+        assert f"{29:032x}" in before
+        filled(journal, range(30, 1500))
+        assert journal.verify() is None
+        assert journal.stat().evicted > 0
+        assert journal.stat().last >= 1500
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (3,)
+        assert db.execute("SELECT * FROM notes").fetchall() == [(30, "kept")]
+    assert sorted(p.name for p in tmp_path.iterdir() if ".schema-" in p.name) == []
+
+    monkeypatch.setattr(storage, "schema", lambda: (*released, NEWER))
+    with Journal.open(path, max_size=1_000_000) as journal:
+        assert journal.id == known
+        assert journal.verify() is None
+        assert journal.tail(1)[0].id == f"{1499:032x}"
+
+
+@pytest.mark.parametrize("says", [b"", b"-- compatible: 3\n"])
+def test_a_newer_file_that_does_not_say_so_is_not_gone_on_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: bytes
+) -> None:
+    path, released = tmp_path / "journal.db", schema()
+    script = says.decode() + "CREATE TABLE notes (text TEXT);"
+    monkeypatch.setattr(storage, "schema", lambda: (*released, script))
+    with Journal.open(path) as journal:
+        filled(journal, range(20))
+        known = journal.id
+    monkeypatch.setattr(storage, "schema", lambda: released)
+
+    with pytest.raises(JournalTooNew):
+        Journal.open(path, read_only=True)
+    with Journal.open(path) as journal:
+        while journal.salvage():
+            pass
+        assert journal.id != known
+        assert {f"{n:032x}" for n in range(20)} <= {record.id for record in journal.since(0)}
+        assert journal.verify() is None
+    assert path.with_name("journal.db.schema-3").exists()
+
+
+def test_a_damaged_newer_file_is_kept_under_its_schema(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, released = tmp_path / "journal.db", schema()
+    monkeypatch.setattr(storage, "schema", lambda: (*released, NEWER))
+    with Journal.open(path) as journal:
+        filled(journal, range(40))
+    monkeypatch.setattr(storage, "schema", lambda: released)
+    data = bytearray(path.read_bytes())
+    data[4096:6144] = bytes(2048)
+    path.write_bytes(data)
+
+    with Journal.open(path) as journal:
+        while journal.salvage():
+            pass
+        assert journal.verify() is None
+    assert path.with_name("journal.db.schema-3").exists()

@@ -45,7 +45,11 @@ class System(Protocol):
     """A whole system that commands can be run in as root, and files be put into."""
 
     def run(
-        self, *command: str, check: bool = True, timeout: float = 120.0
+        self,
+        *command: str,
+        input: str | None = None,  # noqa: A002 - as in subprocess
+        check: bool = True,
+        timeout: float = 120.0,
     ) -> subprocess.CompletedProcess[str]: ...
 
     def put(self, source: Path, target: str) -> None: ...
