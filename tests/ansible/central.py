@@ -1,5 +1,6 @@
 """The central broker as its role writes it: a real mosquitto with mutual TLS on this machine."""
 
+import json
 import signal
 import ssl
 import subprocess
@@ -22,6 +23,7 @@ class Central:
     def __init__(self, folder: Path, inventory: Path, address: str) -> None:
         self.folder, self.address = folder, address
         self._inventory = inventory
+        self.names = ["localhost", *([address] if address else [])]
         self.port = free_port()
         self.log = folder.parent / "mosquitto.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -31,8 +33,9 @@ class Central:
         done = ansible(
             "ansible-playbook", "-i", self._inventory, "playbooks/broker.yml",
             "-e", f"broker_folder={self.folder} broker_data={self.folder} broker_owner=root",
-            "-e", f"broker_become=false broker_listen={self.port} broker_address={self.address}",
-            "-e", f'{{"certificates_server_names": ["localhost", "{self.address}"]}}',
+            "-e", f"broker_become=false broker_listen={self.port}",
+            "-e", json.dumps({"broker_address": self.address}),
+            "-e", json.dumps({"certificates_server_names": self.names}),
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done
@@ -69,7 +72,7 @@ class Central:
         context = ssl.create_default_context(cafile=str(self.folder / "ca.pem"))
         context.load_cert_chain(certificate, key)
         return aiomqtt.Client(
-            self.address,
+            self.address or "localhost",
             self.port,
             tls_context=context,
             protocol=aiomqtt.ProtocolVersion.V5,

@@ -129,6 +129,7 @@ def variables(store: fleet_stores.Store) -> dict[str, Any]:
         "store_ring": store.ring,
         "store_zone": store.zone,
         "store_template": store.template,
+        "store_secrets": list(store.secrets),
         "storewarden_site_yaml": store.site_yaml,
         "storewarden_devices_yaml": store.devices_yaml,
         "storewarden_rules_folders": list(store.rules),

@@ -13,14 +13,17 @@ from fleet_yaml import StoresWrong
 
 
 def files(store: Store) -> dict[str, bytes]:
-    """Return what stands in the configuration folder of `store`, by name."""
+    """Return what stands in the configuration folder of `store`, by name.
+
+    Secrets are not known here: each has a word in its place, so that the rest can be checked.
+    """
     found = {"site.yaml": store.site_yaml.encode(), "devices.yaml": store.devices_yaml.encode()}
     places = [("rules", folder) for folder in store.rules]
     places += [("rules.local", store.rules_local)] if store.rules_local else []
     for name, folder in places:
         for path in sorted(Path(folder).glob("*.yaml")):
             found[f"{name}/{path.name}"] = path.read_bytes()
-    return found
+    return found | {f"secrets/{name}": b"not known here\n" for name in store.secrets}
 
 
 def render(stores: list[Store], folder: Path) -> list[str]:
@@ -46,6 +49,7 @@ def _write(folder: Path, wanted: dict[str, bytes]) -> bool:
         there[name].unlink()
     for name, content in wanted.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch(mode=0o600)
         (folder / name).write_bytes(content)
     return True
 

@@ -55,6 +55,7 @@ class Store:
     devices_yaml: str
     rules: tuple[str, ...]
     rules_local: str
+    secrets: tuple[str, ...]
     ansible: Mapping[str, Any]
 
 
@@ -147,11 +148,14 @@ class _Reader:
         builtin = {"id": name, "address": address, "zone": zone, "ring": ring}
         values = builtin | {k: v.text for k, v in leaves(section(whole, "values"))}
         writer = Writer(name, values, self._lacking)
+        site_yaml = writer.text(_site(name, whole))
+        devices_yaml = writer.text({key: section(whole, key) for key in SECTIONS})
         return Store(
             id=name, address=address, port=port, template=template, ring=ring, zone=zone,
-            timezone=time, site_yaml=writer.text(_site(name, whole)),
-            devices_yaml=writer.text({key: section(whole, key) for key in SECTIONS}),
+            timezone=time, site_yaml=site_yaml,
+            devices_yaml=devices_yaml,
             rules=tuple(self._rules(whole)), rules_local=self._local(whole),
+            secrets=tuple(sorted(writer.secrets)),
             ansible=writer.data(section(whole, "ansible")),
         )  # fmt: skip
 

@@ -21,6 +21,8 @@ class Writer:
         self, name: str, values: Mapping[str, str], lacking: dict[tuple[Place, str], list[str]]
     ) -> None:
         self._name, self._values, self._lacking = name, values, lacking
+        self.secrets: set[str] = set()
+        """Names after `!secret` in what was written."""
 
     def text(self, items: Mapping[str, Tree]) -> str:
         lines: list[str] = []
@@ -53,6 +55,8 @@ class Writer:
 
     def _leaf(self, leaf: Leaf) -> str:
         filled = self._filled(leaf)
+        if leaf.tag == "!secret":
+            self.secrets.add(filled)
         as_written = filled == leaf.text and "\n" not in filled
         bare = not leaf.quoted and (as_written or _PLAIN.fullmatch(filled) is not None)
         shown = filled if bare else _quoted(filled)
