@@ -20,7 +20,7 @@ from edge.encode import Encoder
 from tests.edge.shop import RULES_YAML, SITE_YAML, said, written
 
 COMMANDS = """upgrade run check rules demo status devices tail order evacuate incident mode journal
-safe-state simulate schema completion"""
+discover init first-boot safe-state simulate schema completion"""
 TESTED = """tests:
   - name: the siren sounds
     given: {now: "2026-11-20T12:00:00"}
