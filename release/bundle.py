@@ -88,7 +88,7 @@ def files(tree: Path, name: str) -> Iterator[Path]:
     else:
         found = {file.relative_to(tree) for file in (tree / name).rglob("*")}
     for file in sorted(found):
-        if (tree / file).is_file() and "__pycache__" not in file.parts:
+        if (tree / file).is_file() and not {"__pycache__", ".gitignore"} & {*file.parts}:
             yield file
 
 

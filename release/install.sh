@@ -73,6 +73,8 @@ release() {
 	exec 9>"$root/opt/storewarden/.lock"
 	flock 9
 	same=$(sha256sum <requirements.txt | cut -d ' ' -f 1)
+	# without its Python it is dead: Debian was upgraded, and the other one is to be used
+	[ -x "$target/bin/python" ] || rm -f "$target/.complete"
 	if [ -f "$target/.complete" ]; then
 		[ "$(cat "$target/.complete")" = "$same" ] ||
 			refuse "another build of $version is installed; a release is never changed, give this one a version of its own"

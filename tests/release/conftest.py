@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
+import shutil
 import sys
 import tarfile
 from pathlib import Path
@@ -12,7 +14,19 @@ import pytest
 
 from release import bundle
 
+TREE = Path(__file__).parents[2]
 HERE = f"{os.uname().machine}-{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def another_version(there: Path, named: str) -> Path:
+    """Copy this tree to `there` as the release `named`, and return `there`."""
+    ignored = shutil.ignore_patterns(".*", "__pycache__", "tests", "dist", "docs", "bench")
+    shutil.copytree(TREE, there, ignore=ignored)
+    shutil.copyfile(TREE / ".gitignore", there / ".gitignore")
+    text = (TREE / "edge" / "version.py").read_text()
+    changed = re.sub(r'(?m)^__version__ = ".*"$', f'__version__ = "{named}"', text)
+    (there / "edge" / "version.py").write_text(changed)
+    return there
 
 
 @pytest.fixture(scope="session")
