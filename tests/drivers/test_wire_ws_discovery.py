@@ -68,8 +68,11 @@ def test_an_answer_with_entities_is_not_read() -> None:
     bomb = b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;&a;">]><x>&b;</x>'
 
     for data in (bomb, bomb.decode().encode("utf-16"), bomb.decode().encode("utf-16-le")):
-        with pytest.raises(WireError):
+        with pytest.raises(WireError, match="DTD"):
             matches(data, frozenset())
+    small = AXIS.replace(b"?>\n", b'?><!DOCTYPE x [<!ENTITY a "P">]>', 1)
+    with pytest.raises(WireError, match="DTD"):
+        matches(small.replace(b"AXIS", b"&a;"), frozenset({ID}))
 
 
 @pytest.mark.parametrize(
