@@ -1,6 +1,7 @@
 """The bundle holds all that a box needs, listed and signed, and is the same each time."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -157,3 +158,16 @@ def test_what_git_ignores_is_left_out(tmp_path: Path) -> None:
 def test_an_unknown_target_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert bundle.main(["--for", "sparc-3.11"]) == 2
     assert "no release is made for sparc-3.11" in capsys.readouterr().err
+
+
+def test_the_page_about_releases_names_the_targets_and_what_is_in_the_archive() -> None:
+    page = (TREE / "docs" / "releases.md").read_text()
+    parts = ("install.sh", "VERSION", "TARGETS", "requirements.txt", "wheels/", "sbom.cdx.json")
+    sums = ("SHA256SUMS", "SHA256SUMS.sig")
+
+    assert tuple(re.findall(r"(?m)^\| `((?:x86|aarch)\S+)`", page)) == bundle.ALL
+    assert [
+        name
+        for name in (*parts, *sums, *(f"{folder}/" for folder in bundle.CARRIED))
+        if f"`{name}`" not in page.partition("| in the archive")[2].partition("\n\n")[0]
+    ] == []
