@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -63,7 +64,12 @@ def act(chosen: argparse.Namespace) -> int:
 
     wait = 0.0 if (box.configuration / "site.yaml").exists() else WAIT
     with sources(box.root, wait=wait, at=MOUNTED) as found:
-        return _told(_done(found, box), chosen)
+        done = _done(found, box)
+        code = _told(done, chosen)
+    if box.root == Path("/") and any(outcome.result == "applied" for _, outcome in done):
+        command = ("systemctl", "daemon-reload")  # what the service may open has changed
+        subprocess.run(command, check=False, capture_output=True, timeout=60)  # noqa: S603
+    return code
 
 
 def _examined(chosen: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Literal
 
 from edge.config.checked import checked
 from edge.config.load import load
+from edge.config.model import Configuration
 from edge.discovery.look import of_the_box
 from edge.provisioning import staged, wanted
 from edge.provisioning.box import Box
@@ -21,6 +22,7 @@ from edge.provisioning.starter import starter
 from edge.provisioning.tree import NoConfiguration, read_tree
 from edge.provisioning.wanted import FILE, LARGEST, Read, Wanted
 from edge.provisioning.writing import replace
+from edge.units import addresses, devices
 from rules import yaml_source as ys
 from rules.problems import ConfigurationRefused, Problems
 from rules.scenario import play
@@ -28,6 +30,7 @@ from rules.scenario import play
 NOTE = ".first-boot.json"
 """In the configuration folder: which file it was made of."""
 TREE = "config"
+SERVICE = "etc/systemd/system/storewarden.service.d"
 PASSWORD = "mqtt_password"  # noqa: S105 - the name of its file
 
 
@@ -81,14 +84,14 @@ def first_boot(source: Path, box: Box) -> Outcome:
             return Outcome(result="another box", said=(f"{FILE}: {why}; nothing was changed",))
         tree = _tree(source)
         if _digest(read.text, tree) in _noted(box):
-            said = f"{FILE} was applied to this box before; nothing was changed"
-            return Outcome(result="unchanged", said=(said,), without_password=_rest(read))
+            before = f"{FILE} was applied to this box before; nothing was changed"
+            return Outcome(result="unchanged", said=(before,), without_password=_rest(read))
         plan = _plan(read, tree, box)
         digests = [_digest(text, tree) for text in {read.text, read.without_password}]
         note = json.dumps({"applied": sorted(digests)}).encode()
         new = staged.stage(box.configuration, plan.files, whole=plan.whole)
         replace(new / NOTE, note, 0o600)
-        _check(new, tested=plan.tested)
+        configuration = _check(new, tested=plan.tested)
     except Refused as refused:
         staged.discard(box.configuration)
         return Outcome(result="refused", said=(*refused.lines, "nothing was changed"))
@@ -96,8 +99,9 @@ def first_boot(source: Path, box: Box) -> Outcome:
         path = box.root / plan.network.path
         path.parent.mkdir(parents=True, exist_ok=True)
         replace(path, plan.network.content, plan.network.mode)
+    said = (*plan.said, *_drop_ins(configuration, box))
     staged.put_in_place(new, box.configuration)
-    return Outcome(result="applied", said=plan.said, without_password=_rest(read))
+    return Outcome(result="applied", said=said, without_password=_rest(read))
 
 
 def examine(source: Path, scratch: Path) -> Outcome:
@@ -221,8 +225,30 @@ def _site_of(box: Box) -> str | None:
     return node.text if isinstance(node, ys.Scalar) else ""
 
 
-def _check(folder: Path, *, tested: bool) -> None:
-    """Refuse what `storewarden check` finds a mistake in, and rules whose tests fail."""
+def _drop_ins(configuration: Configuration, box: Box) -> Iterator[str]:
+    """Let the service open what the new configuration names; yield what people should know.
+
+    The drop-in of addresses is written anew only where there is one.
+    """
+    folder = box.root / SERVICE
+    folder.mkdir(parents=True, exist_ok=True)
+    replace(folder / devices.NAME, devices.text(configuration).encode(), 0o644)
+    if not (folder / addresses.NAME).exists():
+        return
+    try:
+        text = addresses.text(configuration, allow=(), resolvers=addresses.name_servers())
+        replace(folder / addresses.NAME, text.encode(), 0o644)
+    except addresses.Unnameable as why:
+        (folder / addresses.NAME).unlink()
+        yield f"{addresses.NAME} was taken away, the service may reach every address: {why}"
+
+
+def _check(folder: Path, *, tested: bool) -> Configuration:
+    """Return the configuration.
+
+    Raises:
+        Refused: `storewarden check` finds a mistake in it, or a test of its rules fails.
+    """
     try:
         configuration = load(folder)
         problems = checked(configuration)
@@ -234,6 +260,7 @@ def _check(folder: Path, *, tested: bool) -> None:
         if not case.skipped and play(case, configuration.rules, configuration.world):
             mark = case.mark
             raise Refused(f"{TREE}/{mark.file}:{mark.line}: the test fails: {case.name}")
+    return configuration
 
 
 def _lines(problems: Problems, before: str) -> list[str]:

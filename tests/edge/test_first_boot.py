@@ -151,6 +151,31 @@ def test_a_whole_configuration_beside_it_is_taken(box: Box, stick: Path) -> None
     assert stat.S_IMODE(mode) == 0o600
 
 
+def test_the_service_may_open_what_the_new_configuration_names(box: Box, stick: Path) -> None:
+    with_tree(stick)
+    drop_ins = box.root / "etc/systemd/system/storewarden.service.d"
+    first_boot(stick, box)
+
+    assert "DeviceAllow=char-ttyUSB" in (drop_ins / "20-devices.conf").read_text()
+    assert not (drop_ins / "30-addresses.conf").exists()
+
+
+def test_the_addresses_that_the_service_may_reach_follow_where_they_were_named(
+    box: Box, stick: Path
+) -> None:
+    drop_ins = box.root / "etc/systemd/system/storewarden.service.d"
+    drop_ins.mkdir(parents=True)
+    (drop_ins / "30-addresses.conf").write_text("old")
+    say(stick, "site: s\nmqtt: {url: mqtt://10.0.0.9}\n")
+    first_boot(stick, box)
+    assert "10.0.0.9" in (drop_ins / "30-addresses.conf").read_text()
+
+    say(stick, "site: s\nmqtt: {url: mqtts://broker.example.com}\n")
+    outcome = first_boot(stick, box)
+    assert outcome.said[-1].startswith("30-addresses.conf was taken away")
+    assert not (drop_ins / "30-addresses.conf").exists()
+
+
 @pytest.mark.parametrize("line", ["serial: '9999'", "machine: ffffffffffffffffffffffffffffffff"])
 def test_a_file_for_another_box_is_left_alone(box: Box, stick: Path, line: str) -> None:
     say(stick, f"{FILE}{line}\n")
@@ -367,6 +392,6 @@ def test_a_power_cut_at_any_step_leaves_one_or_the_other_and_the_next_boot_ends_
     ]  # fmt: skip
     assert {again for _, _, _, again, *_ in found} == {"applied", "unchanged"}
     assert {site for *_, site, _ in found} == {"store_0422"}
-    assert all(set(left) <= {"machine-id", "storewarden", ".storewarden.new"}
+    assert all(set(left) <= {"machine-id", "storewarden", ".storewarden.new", "systemd"}
                for *_, left in found)  # fmt: skip
-    assert found[-1][-1] == ["machine-id", "storewarden"]
+    assert found[-1][-1] == ["machine-id", "storewarden", "systemd"]
