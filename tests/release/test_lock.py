@@ -106,3 +106,23 @@ def test_a_marker_is_asked_of_the_target_and_not_of_this_machine() -> None:
 def test_an_unknown_target_is_refused_with_the_names_of_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"no release is made for armv7l-3\.11: it is x86_64"):
         target("armv7l-3.11")
+
+
+def test_a_wheel_that_was_changed_on_this_machine_is_thrown_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pins = tuple(pin for pin in lock.read() if pin.name in ("aiomqtt", "shtab"))
+    monkeypatch.setenv("STOREWARDEN_WHEEL_CACHE", str(tmp_path))
+    first, _ = wheelhouse.wheels(pins, TARGETS[0])
+    first.write_bytes(b"something else")
+
+    with pytest.raises(wheelhouse.FetchFailed, match="was changed"):
+        wheelhouse.wheels(pins, TARGETS[0])
+    assert len(wheelhouse.wheels(pins, TARGETS[0])) == 2
+
+
+def test_a_file_with_another_sum_than_the_lock_says_is_not_taken(tmp_path: Path) -> None:
+    pins = [Pin(name="shtab", version="1.13.0", marker="", hashes=("0" * 64,))]
+
+    with pytest.raises(wheelhouse.FetchFailed, match="could not be had"):
+        wheelhouse.download(pins, TARGETS[0], tmp_path / "wheels")
