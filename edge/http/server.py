@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 log = logging.getLogger(__name__)
 
@@ -16,6 +17,17 @@ RETRY = 5.0
 """Seconds between attempts to listen on an address that is taken."""
 
 Read = Callable[[], Awaitable[Any]]
+
+
+class _Ours(logging.Filter):
+    """Lets through what is wrong with us, and not each request that is no HTTP."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, HttpProcessingError)
+
+
+logging.getLogger("aiohttp.server").addFilter(_Ours())
 
 
 def application(
