@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import importlib
 import os
 from collections import deque
@@ -14,6 +15,7 @@ from typing import Any, Literal
 from drivers.contract import CommandFailed, Emit, IoModule, LinkLost, SettingError
 from drivers.lines.gpio_chip import Chip, GpioInput, GpioOutput, OpenChip, rises_missed
 from drivers.lines.line import InputLine, OutputLine, Reading, Watch
+from drivers.ports.reason import REMEDY
 from drivers.signals import BadRecord, InputEdge, LinkUp
 
 BATCH = 64
@@ -275,6 +277,8 @@ class _Session:
 
 
 def _why(error: OSError) -> str:
+    if error.errno == errno.EPERM:
+        return f"{os.strerror(errno.EPERM)}{REMEDY}"
     return error.strerror or os.strerror(error.errno or 0)
 
 

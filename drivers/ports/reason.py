@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 
+REMEDY = " to this service: let it in with storewarden drop-in"
+"""What to do about EPERM: only the unit's limits to devices and addresses answer so."""
 _NUMBER = re.compile(r"\[Errno (\d+)\]")
 
 
@@ -16,6 +19,8 @@ def in_words(error: OSError) -> str:
     number = error.errno
     if number is None and (found := _NUMBER.search(str(error))):
         number = int(found[1])
+    if number == errno.EPERM:
+        return f"{os.strerror(number)}{REMEDY}"
     if number is not None and number > 0:
         return os.strerror(number)
     return error.strerror or str(error)
