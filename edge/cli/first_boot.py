@@ -90,6 +90,8 @@ def _examined(chosen: argparse.Namespace) -> int:
 
 def _done(found: Sequence[Source], box: Box) -> list[tuple[Source, Outcome]]:
     """Apply the first file that is meant for this box; the rest is not read."""
+    if not found:
+        return []  # as at nearly every boot: the rest need not be loaded
     from edge.provisioning.first_boot import Outcome, first_boot
 
     done: list[tuple[Source, Outcome]] = []

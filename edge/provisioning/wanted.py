@@ -215,7 +215,7 @@ def _address(node: ys.Node, wanted: Network, problems: Problems) -> None:
     if wanted.interface is None:
         problems.error(mark, "'interface' is missing", "an address needs one: interface: eth0")
     try:
-        own = ipaddress.ip_interface(wanted.address or "")
+        own = ipaddress.ip_interface((wanted.address or "").replace("%", " "))
     except ValueError:
         problems.error(mark, f"{wanted.address!r} is no address", "like 10.0.4.10/24")
         return
@@ -240,6 +240,6 @@ def _address(node: ys.Node, wanted: Network, problems: Problems) -> None:
 
 def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(text)
+        return None if "%" in text else ipaddress.ip_address(text)
     except ValueError:
         return None

@@ -87,6 +87,14 @@ def test_the_password_is_taken_out_and_nothing_else_changes() -> None:
             "site: s\nnetwork: {interface: e0, address: 10.0.4.9/24, dns: [10.0.4.1, dns.local]}\n",
             "2:64: 'dns.local' is no address",
         ),
+        (
+            'site: s\nnetwork: {interface: e0, address: "fe80::2%x\\nDNS=1/64"}\n',
+            "is no address",
+        ),
+        (
+            'site: s\nnetwork: {interface: e0, address: fd00::2/9, gateway: "fe80::1%x\\nDNS=1"}\n',
+            "is no address",
+        ),
         ("site: s\nmqtt: {}\n", "2:7: 'mqtt' says nothing"),
         ("site: s\nmqtt: {url: http://x}\n", "2:13: 'http://x' is no broker's address"),
         ("site: s\nmqtt: {url: 'mqtt://a:b@x'}\n", "2:13: no user and no password in an address"),
