@@ -27,7 +27,10 @@ description:
   - With I(version) or I(config) it waits until the daemon runs that release or that configuration,
     moves and is ready, and fails where it does not.
 options:
-  system: {description: "What the release puts on the machine: sums by path.", type: dict, default: {}}
+  system:
+    description: What the release puts on the machine, sums by path.
+    type: dict
+    default: {}
   packages: {description: Debian packages that are wanted., type: list, elements: str, default: []}
   config: {description: Hash of the configuration that shall run., type: str, default: ''}
   version: {description: The release that shall run., type: str, default: ''}
@@ -122,7 +125,7 @@ def _listen() -> str:
 def _asked(path: str) -> str:
     """Return what is wrong with the answer at `path`; empty for 200."""
     try:
-        with request.urlopen(f"http://{_listen()}{path}", timeout=ANSWERS_WITHIN):  # noqa: S310
+        with request.urlopen(f"http://{_listen()}{path}", timeout=ANSWERS_WITHIN):
             return ""
     except (URLError, OSError) as error:
         return str(error)
@@ -146,9 +149,7 @@ def _box(module: AnsibleModule) -> dict[str, Any]:
         "previous": _link("previous"),
         "on_trial": (RELEASES / "trial.json").exists(),
         "unit": Path("/etc/systemd/system/storewarden.service").exists(),
-        "system_differs": sorted(
-            path for path, sum_ in wanted["system"].items() if _sum(path) != sum_
-        ),
+        "system_differs": _differing(module, wanted["system"]),
         "packages_missing": _missing(module, wanted["packages"]),
         "root": os.geteuid() == 0,
         "status": status,
@@ -156,14 +157,16 @@ def _box(module: AnsibleModule) -> dict[str, Any]:
 
 
 def _differing(module: AnsibleModule, system: dict[str, str]) -> list[str]:
-    """Return which files are not as the release has them; install.sh leaves one out on Debian 12."""
+    """Return what is not as the release has it; install.sh leaves one out on Debian 12."""
     found = sorted(path for path, digest in system.items() if _sum(path) != digest)
     if not found:
         return []
     _, out, _ = module.run_command(["systemctl", "--version"])
     number = re.match(r"systemd (\d+)", out)
     old = number is not None and int(number[1]) < NOTIFIES_RELOADS
-    return [path for path in found if not (old and path == NOTIFY_RELOAD and not Path(path).exists())]
+    return [
+        path for path in found if not (old and path == NOTIFY_RELOAD and not Path(path).exists())
+    ]
 
 
 def _sum(path: str) -> str:
@@ -191,7 +194,7 @@ def _existing(path: Path) -> Path:
 
 def _link(name: str) -> str:
     with suppress(OSError):
-        return Path(os.readlink(RELEASES / name)).name
+        return (RELEASES / name).readlink().name
     return ""
 
 

@@ -158,7 +158,7 @@ def _wanted(files: dict[str, str], secrets: dict[str, str], gid: int) -> dict[st
         found[f"{SECRETS}/{name}"] = Kept(str(content).encode(), 0o600, 0)
     for name in found:
         parts = name.split("/")
-        if len(parts) > 2 or any(not part or part.startswith(".") for part in parts):  # noqa: PLR2004
+        if len(parts) > 2 or any(not part or part.startswith(".") for part in parts):
             raise ValueError(f"{name!r} is no name of a file in a configuration folder")
     return found
 
