@@ -25,9 +25,13 @@ from edge.config.load import load
 from edge.discovery.found import NotFound, from_json
 from edge.doctor.block import mount_of
 from edge.doctor.clock import server_time
+from edge.history import opened
+from edge.provisioning import wanted
+from edge.sparkplug.payload import Metric, asks_for_rebirth, encode
 from edge.upgrade import trial
 from edge.upgrade.layout import Layout
 from rules import yaml_source
+from rules.backtest_interest import Interest
 from rules.problems import ConfigurationRefused, Problems
 from tests.rules.test_expressions import OPEN, an_event, compiled
 
@@ -110,8 +114,20 @@ def targets(folder: Path) -> Iterator[Target]:
         largest=20_000,
     )
     yield Target(
+        name="exported journal, as history",
+        eat=_history(folder),
+        seeds=(_exported(folder / "history"),),
+        largest=20_000,
+    )
+    yield Target(
         name="discover --json", eat=lambda d: from_json(_text(d)), raises=(NotFound,), seeds=_FOUND
     )
+    yield Target(
+        name="storewarden.yaml of a stick",
+        eat=lambda d: wanted.read(_text(d), Problems()),
+        seeds=_STICKS,
+    )
+    yield Target(name="Sparkplug commands", eat=asks_for_rebirth, seeds=_COMMANDS)
     yield Target(name="upgrade's own files", eat=_upgrade(folder), seeds=_TRIALS)
     yield Target(name="mountinfo", eat=_mounts(folder), seeds=(_MOUNTS,))
 
@@ -212,6 +228,7 @@ def _configuration(folder: Path, name: Path) -> Callable[[bytes], None]:
 
 def _exported(folder: Path) -> bytes:
     """Return a real journal's export."""
+    folder.mkdir(exist_ok=True)
     from buffer.journal import Journal
     from buffer.record import Draft, Kind
     from edge.cli.main import main
@@ -236,6 +253,18 @@ def _export(folder: Path) -> Callable[[bytes], object]:
     def eat(data: bytes) -> object:
         path.write_bytes(data)
         return check_export(path, None, [])
+
+    return eat
+
+
+def _history(folder: Path) -> Callable[[bytes], None]:
+    path = folder / "history.jsonl"
+
+    def eat(data: bytes) -> None:
+        path.write_bytes(b'{"sequence"' + data)
+        with opened(path, Interest(), frozenset({"door"})) as history:
+            for _ in history.events:
+                pass
 
     return eat
 
@@ -335,6 +364,15 @@ _CONDITIONS = (
 _FOUND = (
     b'{"cameras":[{"host":"10.0.0.1","name":"a"}],"units":[{"url":"tcp://h:502","unit":1}]}',
     b'{"serial_ports":[{"path":"/dev/a","device":"/dev/b"}],"gpio_chips":[],"problems":["x"]}',
+)
+_STICKS = (
+    b"site: store_0421\ntimezone: Europe/London\n"
+    b"mqtt: {url: 'mqtts://b:8883', username: u, password: p}\n",
+    b"site: a\nnetwork: {interface: eth0, address: 10.0.0.2/24, gateway: 10.0.0.1}\n",
+)
+_COMMANDS = (
+    encode([Metric(name="Node Control/Rebirth", value=None, at=1)], at=1, seq=2),
+    encode([], at=None) + b"\x12\x1a\x0a\x14Node Control/Rebirth\x70\x01",
 )
 _TRIALS = (
     b'{"from":"0.1.0","to":"0.1.1","began":"2026-11-20T12:00:00Z","boot":"b"}\n',

@@ -22,6 +22,7 @@ from tests.daemon import Daemon, running
 
 ANSWER_WITHIN = 10.0
 """Seconds that a connection may take on a busy machine."""
+MODULES = 16
 CONNACK = b"\x20\x03\x00\x00\x00"
 _BROKERS = (
     CONNACK,
@@ -88,7 +89,6 @@ def wires(folder: Path) -> Iterator[list[Target]]:
             Target(
                 name="Modbus, a module's answers",
                 eat=_module,
-                raises=(LinkLost, WireError),
                 seeds=(b"\x01\x01\x05", b"\x81\x02", b"\x03\x04\x00\x01\x00\x02"),
                 largest=300,
                 slowest=10.0,
@@ -166,14 +166,16 @@ def _broker(data: bytes) -> None:
 
 
 def _module(data: bytes) -> None:
-    """Be a Modbus module that answers with these bytes as PDU, then as frame, and hangs up."""
+    """Be many Modbus modules: each answers with another part of these bytes, and hangs up."""
+    parts = iter([data[at:] for at in range(0, max(len(data), 1), max(len(data) // MODULES, 1))])
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError):
             head = await reader.readexactly(12)
-            size = (len(data) + 1) & 0xFFFF
-            writer.write(head[:4] + size.to_bytes(2, "big") + head[6:7] + data)
-            writer.write(data)
+            part = next(parts, data)
+            size = (len(part) + 1) & 0xFFFF
+            writer.write(head[:4] + size.to_bytes(2, "big") + head[6:7] + part)
+            writer.write(part[2:])
             await writer.drain()
         writer.close()
 
@@ -181,12 +183,17 @@ def _module(data: bytes) -> None:
         server = await asyncio.start_server(answer, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         async with server:
-            link = Link(parse(f"tcp://127.0.0.1:{port}"), 1)
-            try:
-                async with asyncio.timeout(ANSWER_WITHIN):
-                    await link.open()
-                    await link.read(Span(table="coil", first=0, count=8))
-            finally:
-                link.close()
+            await asyncio.gather(*(_ask(port) for _ in range(MODULES)))
 
     asyncio.run(main())
+
+
+async def _ask(port: int) -> None:
+    link = Link(parse(f"tcp://127.0.0.1:{port}"), 1)
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN):
+            await link.open()
+            with suppress(LinkLost, WireError):
+                await link.read(Span(table="coil", first=0, count=8))
+    finally:
+        link.close()

@@ -299,7 +299,7 @@ def read_body(row: Row | None) -> Body | None:
 def _event(row: Row) -> Event | None:
     try:
         return event_of(_record(row))
-    except (msgspec.DecodeError, ValueError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return None
 
 

@@ -148,7 +148,7 @@ def sequence_at(scan: Scan, at: datetime) -> int:
 def _time(row: Row) -> datetime | None:
     try:
         return datetime.fromisoformat(_narrow.decode(row.body).at)
-    except (msgspec.DecodeError, ValueError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return None
 
 
@@ -159,7 +159,7 @@ def _snapshot(scan: Scan, first: int) -> tuple[int, Mapping[str, Any] | None]:
         return first, None
     try:
         decider = _narrow.decode(row.body).data["decider"]
-    except (msgspec.DecodeError, KeyError):
+    except (msgspec.DecodeError, KeyError, RecursionError):
         return first, None
     if not isinstance(decider, dict) or "engine" not in decider:
         return first, None
@@ -231,7 +231,7 @@ def _event(row: Row, played: Played, *, every: bool = False) -> Event | None:
     try:
         body = _narrow.decode(row.body)
         at = _instant(body.at)
-    except (msgspec.DecodeError, ValueError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         played.unreadable += 1
         return None
     if not _READ[row.kind] and not every and body.signal not in DECISIONS:
@@ -305,7 +305,7 @@ def _lines(
                     record.id,
                     bytes(record.body),
                 )
-            except (msgspec.DecodeError, ValueError, KeyError):
+            except (msgspec.DecodeError, ValueError, KeyError, RecursionError):
                 played.unreadable += bool(line.strip())
                 continue
             if KINDS[row.kind] not in KINDS_READ:

@@ -136,7 +136,7 @@ def _state(snapshot: Record) -> Mapping[str, Any] | None:
 def _event(record: Record) -> Event | None:
     try:
         return event_of(record)
-    except (msgspec.DecodeError, ValueError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return None  # not one of ours: made by another version
 
 

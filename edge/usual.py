@@ -94,7 +94,7 @@ def usual(journal: Path, since: datetime, now: datetime, zone: str) -> Usual:
             try:
                 body = msgspec.json.decode(row.body, type=Body)
                 at = datetime.fromisoformat(body.at)
-            except (msgspec.DecodeError, ValueError):
+            except (msgspec.DecodeError, ValueError, RecursionError):
                 continue
             if body.signal.startswith("evacuation."):
                 evacuating = body.signal == "evacuation.started"
@@ -107,5 +107,5 @@ def usual(journal: Path, since: datetime, now: datetime, zone: str) -> Usual:
 def _at(body: bytes) -> datetime | None:
     try:
         return datetime.fromisoformat(msgspec.json.decode(body, type=Body).at)
-    except (msgspec.DecodeError, ValueError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return None

@@ -140,7 +140,7 @@ def act_tail(chosen: argparse.Namespace) -> int:
     for record in records:
         try:
             body = json.loads(record.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             body = {"unreadable": record.body.hex()}
         true_time = corrections.time_of(body)
         if chosen.json:

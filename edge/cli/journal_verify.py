@@ -120,7 +120,7 @@ def _anchors(text: str) -> Iterator[Anchor]:
     content = Path(text).read_text(encoding="utf-8", errors="replace")
     try:
         found = [json.loads(content)]
-    except ValueError:
+    except (ValueError, RecursionError):
         lines = [line for line in content.splitlines() if line.strip()]
         found = [_from_line(line, text) for line in lines]
     if not found:
@@ -133,7 +133,7 @@ def _from_line(line: str, name: str) -> Any:
     """Return the anchor of a line: the message, or a line of the log that ends with it."""
     try:
         return json.loads(line[line.index("{") :])
-    except ValueError:
+    except (ValueError, RecursionError):
         raise WrongUsage(f"{name}: {line[:60]!r} is no anchor") from None
 
 

@@ -67,7 +67,7 @@ def read(layout: Layout) -> Trial | None:
     """Return the upgrade on trial; None when there is none, or what is there can't be read."""
     try:
         return msgspec.json.decode(layout.trial.read_bytes(), type=Trial)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 
@@ -150,5 +150,5 @@ def as_data(outcome: Outcome) -> dict[str, object]:
 def _outcome(line: bytes) -> Outcome | None:
     try:
         return msgspec.json.decode(line, type=Outcome)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
