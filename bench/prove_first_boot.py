@@ -11,6 +11,7 @@ it ends with 1 when something is otherwise than the pages say.
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 import tempfile
@@ -63,7 +64,8 @@ def _proved(suite: str, archive: Path) -> bool:
         for unit in UNITS:
             _timed(f"{unit} has started", began, partial(_start, box, unit))
         _timed("the daemon answers", began, lambda: _answers(box))
-        return _judge(box)
+        good = _judge(box)
+        return _taken_over(box) and good
 
 
 def _timed(what: str, began: float, step: Callable[[], object]) -> None:
@@ -131,6 +133,36 @@ def _judge(box: Booted) -> bool:
     for what, so in findings.items():
         print(f"  {'good' if so else 'NOT SO'}: {what}")
     return all(findings.values())
+
+
+def _taken_over(box: Booted) -> bool:
+    """Lose the journal, as with another card, and take it over by the page's own commands."""
+    before = _journal(box)
+    box.run("systemctl", "stop", "storewarden")
+    box.run("mkdir", "-p", "/mnt/old/var/lib")
+    box.run("mv", "/var/lib/storewarden", "/mnt/old/var/lib/storewarden")
+    _start(box, "storewarden")
+    _answers(box)
+    spare = _journal(box)
+    page = (ROOT / "docs/replacing-a-box.md").read_text()
+    (commands,) = re.findall(r"^```sh\n(.*?)^```$", page, re.M | re.S)
+    for line in commands.splitlines():
+        box.run("sh", "-c", line)
+        if line.endswith("start storewarden"):
+            _answers(box)
+    findings = {
+        "a spare box has a journal and a key of its own": not set(before) & set(spare),
+        "a journal that was taken over goes on, with its key": _journal(box) == before,
+    }
+    for what, so in findings.items():
+        print(f"  {'good' if so else 'NOT SO'}: {what}")
+    return all(findings.values())
+
+
+def _journal(box: Booted) -> tuple[str, str]:
+    """Return the journal's id and the public key."""
+    told = json.loads(box.run("storewarden", "journal", "stat", "--json").stdout)
+    return told["journal"], box.run("storewarden", "journal", "key").stdout.strip()
 
 
 def _inside(box: Booted) -> Callable[[Path], str]:
