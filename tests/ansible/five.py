@@ -44,6 +44,11 @@ templates:
       ansible_ssh_private_key_file: KEY
 stores:
 """
+BROKEN = """
+
+async def _drivers(parts: Parts) -> None:
+    raise RuntimeError("broken on purpose")
+"""
 SETTINGS = """\
 certificates_authority: {folder}/authority
 storewarden_signers: {signer}
@@ -110,7 +115,7 @@ def signing_key(folder: Path) -> tuple[Path, str]:
 
 
 def release_of(folder: Path, version: str, key: Path, target: str, *, broken: bool = False) -> Path:
-    """Build a signed bundle of this tree as `version`; `broken`: its daemon ends at once."""
+    """Build a signed bundle of this tree as `version`; `broken`: its devices end it."""
     words = ("git", "-C", str(ROOT), "ls-files", "-z", "-co", "--exclude-standard")
     names = subprocess.run(words, check=True, capture_output=True, text=True).stdout.split("\0")
     tree = folder / f"tree-{version}"
@@ -123,7 +128,7 @@ def release_of(folder: Path, version: str, key: Path, target: str, *, broken: bo
     file.write_text(re.sub(r'"\d[^"]*"', f'"{version}"', file.read_text()))
     if broken:
         daemon = tree / "edge" / "running.py"
-        daemon.write_text(daemon.read_text() + '\nraise RuntimeError("broken on purpose")\n')
+        daemon.write_text(daemon.read_text() + BROKEN)
     made = bundle.build(folder / "dist", [target], tree=tree, key=key)
     shutil.rmtree(tree)
     return made

@@ -10,6 +10,7 @@ from tests.broker import mosquitto
 
 pytestmark = pytest.mark.skipif(mosquitto() is None, reason="mosquitto is not installed")
 STORES = 5
+BROKEN = "9.0.2"
 
 
 def test_a_fleet_is_installed_ring_by_ring_and_what_is_broken_stops_at_its_first_store(
@@ -18,20 +19,29 @@ def test_a_fleet_is_installed_ring_by_ring_and_what_is_broken_stops_at_its_first
     with fleet(tmp_path, STORES) as (stores, key):
         bundle = release_of(tmp_path, VERSION, key, TARGETS["bookworm"])
         first = stores.good("rollout", "-e", f"storewarden_bundle={bundle}")
-        assert {host: n["failed"] for host, n in first.items() if host != "localhost"} == {
-            f"store_{n}": 0 for n in range(STORES)
-        }
+        names = [f"store_{n}" for n in range(STORES)]
+        assert [first[name]["failed"] for name in names] == [0] * STORES
         assert stores.runs() == [VERSION] * STORES
 
         again = stores.good("rollout", "-e", f"storewarden_bundle={bundle}")
-        assert {n["changed"] for n in again.values()} == {0}
-
-        stores.rules.write_text(
-            stores.rules.read_text().replace("incident: sale}]\n", "incident: no}]\n")
+        assert {name: numbers["changed"] for name, numbers in again.items()} == dict.fromkeys(
+            ("localhost", *names), 0
         )
+
+        rules = stores.rules.read_text()
+        stores.rules.write_text(rules.replace("incident: sale}]\ntests", "incident: no}]\ntests"))
         refused = stores.play("rules")
         assert refused.returncode != 0
-        assert "store_" not in refused.stdout.split("PLAY RECAP")[-1], "no store was touched"
+        assert "store_" not in refused.stdout.split("PLAY RECAP")[-1], "no store was asked"
+        stores.rules.write_text(rules)
+
+        broken = release_of(tmp_path, BROKEN, key, TARGETS["bookworm"], broken=True)
+        stopped = stores.play("upgrade", "-e", f"storewarden_bundle={broken}")
+        assert stopped.returncode != 0
+        assert "broken on purpose" in stopped.stdout or "went back" in stopped.stdout
+        assert stores.runs() == [VERSION] * STORES
+        there = [store.folder / "opt/storewarden/releases" / BROKEN for store in stores.stores]
+        assert [folder.exists() for folder in there] == [True] + [False] * (STORES - 1)
 
         stores.good("uninstall", "--limit", "store_4")
         assert stores.runs() == [VERSION] * (STORES - 1) + ["none"]
