@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from xml.sax.saxutils import escape
 
 from drivers.contract import WireError
+from drivers.wire.own_words import printable
 
 GROUP, PORT = "239.255.255.250", 3702
 LONGEST = 65_535
@@ -25,10 +26,10 @@ _SPACES = {
     "Device": "http://www.onvif.org/ver10/device/wsdl",
 }
 _SCOPE = "onvif://www.onvif.org/"
-_MOST_TEXT = 100
 _MOST_MATCHES = 32
 """In one answer; it stands for one device, or for a proxy of several."""
 _MOST_ADDRESSES = 8
+_LONGEST_ADDRESS = 200
 _DISCOVERY = "http://schemas.xmlsoap.org/ws/2005/04/discovery"
 _HEAD = (
     '<?xml version="1.0" encoding="utf-8"?><s:Envelope '
@@ -133,17 +134,8 @@ def _addresses(text: str) -> Iterator[str]:
             sound = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
         except ValueError:
             continue
-        if sound and word.isascii() and word.isprintable() and len(word) <= 2 * _MOST_TEXT:
+        if sound and word.isascii() and word.isprintable() and len(word) <= _LONGEST_ADDRESS:
             yield word
-
-
-def printable(text: str) -> str:
-    """Return `text` on one line, without what a terminal or a file could take for more than text.
-
-    At most 100 characters.
-    """
-    kept = "".join(c if c.isprintable() else " " for c in text[: 4 * _MOST_TEXT])
-    return " ".join(kept.split())[:_MOST_TEXT]
 
 
 def _match_as_xml(match: Match) -> str:

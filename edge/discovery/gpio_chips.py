@@ -8,7 +8,7 @@ import struct
 from pathlib import Path
 
 from drivers.ports.reason import in_words
-from drivers.wire.ws_discovery import printable
+from drivers.wire.own_words import printable
 from edge.discovery.found import GpioChip
 
 _GET_CHIPINFO = 0x8044B401

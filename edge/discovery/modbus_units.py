@@ -14,7 +14,7 @@ from pymodbus.pdu import ModbusPDU
 from drivers.contract import LinkLost, SettingError
 from drivers.lines.modbus_address import ModbusAddress, parse
 from drivers.lines.modbus_bus import Bus, bus_for
-from drivers.wire.ws_discovery import printable
+from drivers.wire.own_words import printable
 from edge.discovery.found import Unit
 
 MOST_UNITS = 64

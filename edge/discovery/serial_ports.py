@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from drivers.wire.ws_discovery import printable
+from drivers.wire.own_words import printable
 from edge.discovery.found import SerialPort
 
 FOLDERS = ("dev/storewarden", "dev/serial/by-id", "dev/serial/by-path")

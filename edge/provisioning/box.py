@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from drivers.wire.ws_discovery import printable
+from drivers.wire.own_words import printable
 from edge.provisioning.wanted import Wanted
 
 _SERIALS = (

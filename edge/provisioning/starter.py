@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from drivers.contract import SettingError
 from drivers.lines import modbus_address, modbus_profile
-from drivers.wire.ws_discovery import printable
+from drivers.wire.own_words import printable
 from edge.discovery.found import Camera, Found, GpioChip, SerialPort, Unit
 
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,99}(:[1-9]\d{0,4})?")

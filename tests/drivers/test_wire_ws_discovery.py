@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.contract import WireError
-from drivers.wire.ws_discovery import Match, answer, asked, matches, printable, probe
+from drivers.wire.own_words import printable
+from drivers.wire.ws_discovery import Match, answer, asked, matches, probe
 
 ID = "urn:uuid:0a6dc791-2be6-4991-9af1-454778a1917a"
 AXIS = b"""<?xml version="1.0" encoding="UTF-8"?>
