@@ -9,7 +9,7 @@ from pathlib import Path
 from edge.metrics import Metrics
 
 EVERY = 3600.0
-REASONS = ("stop", "power", "watchdog", "signal", "exit-code", "oom-kill", "timeout", "core-dump")
+REASONS = ("power", "watchdog", "signal", "exit-code", "oom-kill")
 """They are shown at 0 before they happen: of a counter that is born with 1 nobody sees it grow."""
 
 
