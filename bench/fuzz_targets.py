@@ -218,6 +218,9 @@ def _configuration(folder: Path, name: Path) -> Callable[[bytes], None]:
 
     copy = Path(tempfile.mkdtemp(dir=folder)) / "config"
     shutil.copytree(RULES, copy)
+    for other in (copy / "rules").glob("*.yaml"):
+        if other != copy / name:
+            other.unlink()
 
     def eat(data: bytes) -> None:
         (copy / name).write_bytes(data)

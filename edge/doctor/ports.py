@@ -6,15 +6,13 @@ import stat
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-from drivers.contract import SettingError
-from drivers.lines import modbus_address
-from drivers.ports import address
 from drivers.ports.address import SerialAddress
 from edge.config.model import Configuration
 from edge.discovery.gpio_chips import gpio_chips
 from edge.doctor import people
 from edge.doctor.box import Box
 from edge.doctor.finding import Check, Finding, Subject
+from edge.units import devices, named
 
 SERIAL = Check(
     "ports.serial",
@@ -34,7 +32,8 @@ GPIO = Check(
 DROP_IN = Check(
     "ports.drop_in",
     "does the unit let the daemon at these devices?",
-    "storewarden drop-in --config {folder}, then systemctl daemon-reload and restart",
+    "storewarden drop-in devices --config {folder} --write {into}, then systemctl daemon-reload; "
+    "systemctl restart storewarden",
 )
 _LASTING = ("/dev/serial/by-id/", "/dev/serial/by-path/", "/dev/storewarden/")
 UNIT = "etc/systemd/system/storewarden.service"
@@ -56,25 +55,15 @@ async def _look(box: Box) -> AsyncIterator[Finding]:
             )
         else:
             yield _openable(box, GPIO, at, device, "gpio")
-    wanted = [*paths, *(str(path) for _, _, path in chips if path is not None)]
-    if wanted and (box.root / UNIT).is_file():
-        yield _allowed(box, wanted)
+    if (box.root / UNIT).is_file():
+        yield _allowed(box, box.configuration)
 
 
 def _serial(configuration: Configuration) -> Iterator[tuple[str, str]]:
     """Yield each serial port that is configured, with its device."""
-    for name, one in {**configuration.io, **configuration.devices}.items():
-        url = getattr(one.driver, "url", None)
-        if not isinstance(url, str):
-            continue
-        for parse in (address.parse, modbus_address.parse):
-            try:
-                found = parse(url)
-            except SettingError:
-                continue
-            at = found.at if isinstance(found, modbus_address.ModbusAddress) else found
-            if isinstance(at, SerialAddress):
-                yield at.path, name
+    for name, at in named.addresses(configuration):
+        if isinstance(at, SerialAddress):
+            yield at.path, name
 
 
 def _chips(box: Box, configuration: Configuration) -> Iterator[tuple[str, str, Path | None]]:
@@ -111,19 +100,16 @@ def _openable(box: Box, check: Check, path: Path, device: str, group: str) -> Fi
     return check.ok(f"{device}: {path}" + ("" if who else ", openable by this user"))
 
 
-def _allowed(box: Box, wanted: list[str]) -> Finding:
-    text = box.text(UNIT) or ""
-    for drop_in in sorted((box.root / f"{UNIT}.d").glob("*.conf")):
-        text += "\n" + (box.text(str(drop_in.relative_to(box.root))) or "")
-    if "DevicePolicy=closed" not in text and "DeviceAllow=" not in text:
-        return DROP_IN.ok("the unit shuts no device off")
-    rows = [line.partition("=")[2].split() for line in text.splitlines() if "DeviceAllow=" in line]
-    allowed = {row[0] for row in rows if row}
-    wide = {"char-ttyUSB", "char-ttyACM", "char-ttyS", "char-gpiochip", "char-*"} & allowed
-    missing = [path for path in wanted if path not in allowed and not wide]
-    if missing:
-        return DROP_IN.problem(f"{', '.join(missing)}: shut off", folder=box.folder)
-    return DROP_IN.ok(f"{len(wanted)} devices are let through")
+def _allowed(box: Box, configuration: Configuration) -> Finding:
+    folder = box.root / f"{UNIT}.d"
+    wanted = devices.text(configuration)
+    told = box.text(f"{UNIT}.d/{devices.NAME}")
+    words = {"folder": box.folder, "into": folder}
+    if told is None:
+        return DROP_IN.problem(f"{folder / devices.NAME} is not there", **words)
+    if told != wanted.strip("\0\n "):
+        return DROP_IN.problem(f"{folder / devices.NAME} is of another configuration", **words)
+    return DROP_IN.ok(f"{wanted.count('DeviceAllow=/') + wanted.count('DeviceAllow=char-')} rules")
 
 
 SUBJECT = Subject("ports", (SERIAL, NAMES, GPIO, DROP_IN), _look)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from edge.doctor import ports, rights
+from edge.units import devices
 from tests.edge.doctor import sys_tree
 from tests.edge.doctor.looking import box, folder, look, one
 
@@ -93,17 +94,17 @@ def test_a_port_that_is_not_there_and_one_with_a_name_that_changes_are_said(
     ]
 
 
-@pytest.mark.parametrize(
-    ("allow", "level"),
-    [("", "problem"), ("DeviceAllow=/dev/serial/by-id/usb-0 rw\n", "ok")],
-)
-def test_a_unit_that_shuts_a_port_off_is_a_problem(tmp_path: Path, allow: str, level: str) -> None:
-    sys_tree.write(
-        tmp_path,
-        {
-            f"{ports.UNIT}": "[Service]\nDevicePolicy=closed\n",
-            f"{ports.UNIT}.d/20-devices.conf": f"[Service]\n{allow}",
-        },
-    )
+def test_a_unit_that_shuts_a_port_off_is_a_problem(tmp_path: Path) -> None:
     config = folder(tmp_path, devices=PRINTER)
-    assert one(ports.SUBJECT, box(tmp_path, config), "ports.drop_in").level == level
+    at = box(tmp_path, config)
+    assert "ports.drop_in" not in {f.check for f in look(ports.SUBJECT, at)}
+    sys_tree.write(tmp_path, {ports.UNIT: "[Service]\n"})
+    found = one(ports.SUBJECT, at, "ports.drop_in")
+    assert found.level == "problem"
+    assert f"--write {tmp_path}/{ports.UNIT}.d" in found.remedy
+    assert at.configuration is not None
+    made = devices.text(at.configuration)
+    sys_tree.write(tmp_path, {f"{ports.UNIT}.d/20-devices.conf": made})
+    assert one(ports.SUBJECT, at, "ports.drop_in").level == "ok"
+    sys_tree.write(tmp_path, {f"{ports.UNIT}.d/20-devices.conf": made.replace("char-", "chr-")})
+    assert one(ports.SUBJECT, at, "ports.drop_in").level == "problem"

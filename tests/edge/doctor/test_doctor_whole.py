@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -179,12 +180,16 @@ def test_all_together_ends_within_fifteen_seconds() -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_an_ordinary_user_is_told_what_they_can_not_see(tmp_path: Path) -> None:
+def test_an_ordinary_user_is_told_what_they_can_not_see() -> None:
+    with tempfile.TemporaryDirectory() as made:
+        Path(made).chmod(0o755)
+        _look_as_nobody(Path(made))
+
+
+def _look_as_nobody(tmp_path: Path) -> None:
     config = folder(tmp_path, site=f"site: s1\nbuffer: {{path: {tmp_path}/state}}\n")
     (tmp_path / "state").mkdir(mode=0o700)
     (config / "secrets").mkdir(mode=0o700)
-    for path in (tmp_path, *tmp_path.parents[:2]):
-        path.chmod(path.stat().st_mode | 0o055)
     config.chmod(0o755)
     for name in ("site.yaml", "devices.yaml"):
         (config / name).chmod(0o644)
