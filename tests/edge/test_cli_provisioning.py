@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -208,6 +209,21 @@ def test_with_no_file_there_is_nothing_to_do(run: Any, root: Path) -> None:
     (root / "etc/storewarden/site.yaml").write_text("site: store_0001\n")
 
     assert run("first-boot", "--root", root) == (0, "no storewarden.yaml: nothing to do\n", "")
+
+
+def test_no_stick_is_waited_for_where_boot_has_a_file_and_one_is_elsewhere(root: Path) -> None:
+    began = time.monotonic()
+    with source.sources(root, wait=0.6, at=root / "run") as found:
+        assert found == []
+    waited = time.monotonic() - began
+    (root / "boot/storewarden.yaml").write_text("site: s\n")
+    (root / "boot/firmware/storewarden.yaml").symlink_to("../storewarden.yaml")
+    began = time.monotonic()
+    with source.sources(root, wait=120.0, at=root / "run") as found:
+        assert [each.folder for each in found] == [root / "boot"]
+
+    assert waited >= 0.6
+    assert time.monotonic() - began < 60
 
 
 def test_a_stick_is_checked_before_it_is_mailed(run: Any, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from edge.discovery.found import (
     from_json,
 )
 from edge.discovery.gpio_chips import gpio_chips
+from edge.discovery.look import of_the_box
 from edge.discovery.serial_ports import serial_ports
 
 
@@ -133,3 +134,13 @@ def test_another_text_is_refused(text: str) -> None:
 def test_any_text_is_a_result_or_refused(text: str) -> None:
     with suppress(NotFound):
         from_json(text)
+
+
+def test_what_the_box_has_is_looked_for_without_sending_anything(tmp_path: Path) -> None:
+    link(tmp_path, "dev/serial/by-id/usb-x", "ttyUSB0")
+    (tmp_path / "dev/gpiochip0").touch()
+    found = of_the_box(tmp_path)
+
+    assert [port.path for port in found.serial_ports] == ["/dev/serial/by-id/usb-x"]
+    assert [chip.path for chip in found.gpio_chips] == [str(tmp_path / "dev/gpiochip0")]
+    assert (found.cameras, found.units, found.problems) == ((), (), ())
