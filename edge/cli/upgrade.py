@@ -78,6 +78,11 @@ def add(commands: Any) -> None:
         act_recover,
         "storewarden upgrade recover",
     )
+    recover.add_argument(
+        "--no-wait",
+        action="store_true",
+        help="do not wait for the service: it may start when this has ended, as at boot",
+    )
     tell = words.command(
         parts,
         "tell",

@@ -144,12 +144,14 @@ def recover(chosen: argparse.Namespace) -> int:
     service = Systemd(state=expected_state(chosen.config))
     try:
         with _alone(layout):
-            recovery = Recovery(layout=layout, service=service, boot=boot_id())
+            recovery = Recovery(
+                layout=layout, service=service, boot=boot_id(), sees=not chosen.no_wait
+            )
             _walk(recovery.steps())
     except _Busy as busy:
         raise Failed(str(busy)) from None
     if recovery.outcome is not None:
-        if service.runs():
+        if service.runs() and not chosen.no_wait:
             telling.tell(layout, service)
         _show(chosen, recovery.outcome)
     elif chosen.json:

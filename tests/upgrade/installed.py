@@ -75,7 +75,10 @@ class Installed:
         return found
 
     def install(self, bundle: Path) -> None:
-        """Install a bundle beside what runs."""
+        """Install a bundle beside what runs, unless it is there."""
+        version = bundle.name.removeprefix("storewarden-").removesuffix(".tar.gz")
+        if version in self.upgrades()["releases"]:
+            return
         self.system.put(bundle, f"/root/{bundle.name}")
         self.system.run(
             PROGRAM, "upgrade", "install", f"/root/{bundle.name}", "--unsigned", timeout=600.0

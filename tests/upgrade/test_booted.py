@@ -88,7 +88,7 @@ def test_a_trial_that_a_boot_finds_is_gone_back_from_before_the_service_starts(
 ) -> None:
     store.install(later)
     before, journal = store.ids(), store.journal()
-    units = ("storewarden", "storewarden-upgrade-recover", "storewarden-upgrade-tell")
+    units = ("storewarden-upgrade-recover", "storewarden", "storewarden-upgrade-tell")
     store.system.run("systemctl", "stop", *units)
     plan = {"from": "0.1.0", "to": "0.1.1", "began": "2026-11-22T20:00:00Z", "boot": "another"}
     root = "/opt/storewarden"
