@@ -34,7 +34,8 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The archive; made once for all processes of a test run."""
     if HERE not in bundle.ALL:
         pytest.skip(f"no release is made for {HERE}")
-    shared = tmp_path_factory.getbasetemp().parent
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
     with (shared / "bundle.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         found = list((shared / "bundle").glob("*.tar.gz"))

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,14 @@ def test_a_folder_packs_to_the_same_bytes_whoever_packs_it(tmp_path: Path) -> No
         archive.pack(folder, tmp_path / f"{name}.tar.gz")
 
     assert (tmp_path / "a.tar.gz").read_bytes() == (tmp_path / "b.tar.gz").read_bytes()
+    with tarfile.open(tmp_path / "a.tar.gz") as tar:
+        assert [(one.name, one.mode) for one in tar] == [
+            ("folder", 0o755),
+            ("folder/in", 0o755),
+            ("folder/in/x", 0o644),
+            ("folder/in/y", 0o644),
+            ("folder/run", 0o755),
+        ]
 
 
 def test_a_signature_holds_for_these_sums_and_this_signer_alone(tmp_path: Path, key: Path) -> None:

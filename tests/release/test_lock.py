@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.tags import Tag
@@ -81,7 +81,8 @@ def test_nothing_in_it_is_for_another_machine() -> None:
     }
 
 
-@given(st.lists(PINS))
+@settings(max_examples=40)
+@given(st.lists(PINS, max_size=5))
 def test_what_was_written_is_read(pins: list[Pin]) -> None:
     assert lock.parse("".join(pin.text() for pin in pins)) == tuple(pins)
 

@@ -59,6 +59,8 @@ def test_it_is_the_same_wherever_it_is_made(
     there = wheel.build(copy, tmp_path / "there")
 
     assert (here.name, wheelhouse.digest(here)) == (there.name, wheelhouse.digest(there))
+    with zipfile.ZipFile(here) as opened:
+        assert {one.date_time for one in opened.infolist()} == {(2027, 1, 15, 8, 0, 0)}
 
 
 def test_a_source_archive_makes_the_same_wheel(tmp_path: Path) -> None:
