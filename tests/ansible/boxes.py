@@ -98,7 +98,7 @@ class Box:
         play = self.folder / "play.json"
         role = {"hosts": "all", "gather_facts": False, "roles": ["storewarden"]}
         play.write_text(json.dumps([role]))
-        command = (program("ansible-playbook"), "-vvv", "-i", str(inventory), str(play), *words)
+        command = (program("ansible-playbook"), "-i", str(inventory), str(play), *words)
         none = self.folder / "ansible.cfg"
         none.touch()
         own = {

@@ -24,9 +24,7 @@ def test_a_fleet_is_installed_ring_by_ring_and_what_is_broken_stops_at_its_first
         assert stores.runs() == [VERSION] * STORES
 
         again = stores.good("rollout", "-e", f"storewarden_bundle={bundle}")
-        assert {name: numbers["changed"] for name, numbers in again.items()} == dict.fromkeys(
-            ("localhost", *names), 0
-        )
+        assert [numbers["changed"] for numbers in again.values()] == [0] * (STORES + 1)
 
         rules = stores.rules.read_text()
         stores.rules.write_text(rules.replace("incident: sale}]\ntests", "incident: no}]\ntests"))
