@@ -191,8 +191,11 @@ FLEET: dict[str, tuple[Panel, ...]] = {
         ),
         lines(
             "Restarts in a day",
-            "Why daemons ended, stops by people apart.",
-            ("sum by (reason) (increase(storewarden_restarts_total[1d]))", "{{reason}}"),
+            "Why daemons ended that nobody stopped.",
+            (
+                'sum by (reason) (increase(storewarden_restarts_total{reason!="stop"}[1d]))',
+                "{{reason}}",
+            ),
         ),
         table(
             "Worn disks",
@@ -370,8 +373,11 @@ STORE: dict[str, tuple[Panel, ...]] = {
         ),
         lines(
             "Restarts in a day",
-            "Why the daemon ended.",
-            (f"increase(storewarden_restarts_total{OF}[1d])", "{{reason}}"),
+            "Why the daemon ended when nobody stopped it.",
+            (
+                'increase(storewarden_restarts_total{site="$site", reason!="stop"}[1d])',
+                "{{reason}}",
+            ),
         ),
         lines(
             "Disk wear",

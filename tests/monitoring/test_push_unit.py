@@ -26,8 +26,8 @@ def box(tmp_path: Path) -> Iterator[Booted]:
     text = text.replace("metrics.example.com", "127.0.0.1").replace("ca_file:", "# ca_file:")
     config.write_text(text.replace("scrape_interval: 60s", "scrape_interval: 1s"))
     with booted.boot("bookworm", name="push", network=False, python=False) as made:
-        made.run("mkdir", "-p", "/etc/storewarden/secrets", "/etc/storewarden-push")
-        made.run("sh", "-c", "umask 077; echo secret >/etc/storewarden/secrets/push_password")
+        made.run("mkdir", "-p", "/etc/storewarden-push")
+        made.run("sh", "-c", "umask 077; echo secret >/etc/storewarden-push/push_password")
         made.put(Path(program), "/usr/bin/prometheus")
         made.put(config, "/etc/storewarden-push/agent.yml")
         made.put(MONITORING / "agent" / f"{UNIT}.service", f"/etc/systemd/system/{UNIT}.service")
