@@ -96,7 +96,7 @@ with open(f"{sys.argv[1]}/cgroup.procs", "w") as f: f.write(str(os.getpid()))
 eaten = [bytearray(b"x" * (1 << 20)) for _ in range(900)]
 print("ate it all")
 """
-SERIAL = ("usb-serial", "rs485", "serial0", "RS485A")
+SERIAL = ("usb-serial", "rs485", "wire0", "RS485A")
 
 
 def prove(machine: vm.Machine) -> dict[str, str]:
@@ -147,7 +147,7 @@ def _replugged(machine: vm.Machine) -> dict[str, str]:
     machine.qmp("device_del", id=name)
     _until(machine, "door_back", "down")
     machine.run("udevadm settle")
-    other = {"driver": driver, "id": "other", "chardev": "serial1", "serial": "OTHER"}
+    other = {"driver": driver, "id": "other", "chardev": "wire1", "serial": "OTHER"}
     machine.qmp("device_add", **other, **{"always-plugged": True})
     machine.run("for i in $(seq 100); do [ -e /dev/ttyUSB0 ] && exit 0; sleep 0.2; done; exit 1")
     again = {"driver": driver, "id": name, "chardev": wire, "serial": serial}
@@ -191,7 +191,7 @@ def hardware(port: int) -> tuple[str, ...]:
     return (
         *("-device", "i6300esb", "-action", "watchdog=reset", "-device", "qemu-xhci,id=xhci"),
         *("-chardev", f"socket,id={wire},host=127.0.0.1,port={port},reconnect=1"),
-        *("-chardev", "null,id=serial1"),
+        *("-chardev", "null,id=wire1"),
         *("-device", f"{driver},id={name},chardev={wire},serial={serial},always-plugged=on"),
     )
 

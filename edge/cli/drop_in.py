@@ -57,8 +57,8 @@ def act(chosen: argparse.Namespace) -> int:
 
 def _made(chosen: argparse.Namespace) -> tuple[str, str]:
     from edge.config.load import load
+    from edge.config.secret_files import AnySecret
     from edge.units import addresses, devices
-    from edge.units.named import AnySecret
     from rules.problems import ConfigurationRefused
 
     try:

@@ -43,6 +43,7 @@ def _note_the_end(folder: Path) -> None:
 
 def act(chosen: argparse.Namespace) -> int:
     from edge.config.last_good import load_or_last_good
+    from edge.config.secret_files import AnySecret
     from edge.places import expected_state
     from edge.safe_state import bring
     from rules.problems import ConfigurationRefused
@@ -50,7 +51,9 @@ def act(chosen: argparse.Namespace) -> int:
     folder: Path = chosen.config
     _note_the_end(folder)
     try:
-        configuration, _refused = load_or_last_good(folder, expected_state(folder))
+        configuration, _refused = load_or_last_good(
+            folder, expected_state(folder), secrets=AnySecret(folder)
+        )
     except ConfigurationRefused as refused:
         words.show_problems(refused.problems)
         return NO

@@ -10,6 +10,7 @@ from pathlib import Path
 from edge.config import files, reverted
 from edge.config.load import load
 from edge.config.model import Configuration
+from edge.config.secret_files import SecretFiles
 from rules.problems import ConfigurationRefused, Problems
 
 NAME = "last_good"
@@ -81,13 +82,15 @@ def hash_of_last_good(state_folder: Path) -> str:
         return ""
 
 
-def load_last_good(folder: Path, state_folder: Path) -> Configuration:
+def load_last_good(
+    folder: Path, state_folder: Path, *, secrets: SecretFiles | None = None
+) -> Configuration:
     """Return the last good configuration, with the secrets and the name of `folder`.
 
     Raises:
         ConfigurationRefused: there is none, or it can't be loaded any more.
     """
-    kept = load(state_folder / NAME, secrets_of=folder)
+    kept = load(state_folder / NAME, secrets_of=folder, secrets=secrets)
     return dataclasses.replace(kept, folder=folder)
 
 
@@ -103,27 +106,29 @@ def load_accepted(folder: Path, state_folder: Path) -> Configuration:
     return found
 
 
-def load_or_last_good(folder: Path, state_folder: Path) -> tuple[Configuration, Problems | None]:
+def load_or_last_good(
+    folder: Path, state_folder: Path, *, secrets: SecretFiles | None = None
+) -> tuple[Configuration, Problems | None]:
     """Return the configuration in `folder`, else the last good one and why `folder` was refused.
 
-    Secrets are looked up for `folder` in both cases, and its name is what the result carries. One
-    that the box went back from is better than none at all.
+    Secrets are looked up for `folder` in both cases, or as `secrets` does, and its name is what
+    the result carries. One that the box went back from is better than none at all.
 
     Raises:
         ConfigurationRefused: of `folder`, when there is no last good one that can be loaded.
     """
     try:
-        found = load(folder)
+        found = load(folder, secrets=secrets)
     except ConfigurationRefused as refused:
         try:
-            return load_last_good(folder, state_folder), refused.problems
+            return load_last_good(folder, state_folder, secrets=secrets), refused.problems
         except ConfigurationRefused:
             raise refused from None
     mistake = reverted.mistake(found.hash, state_folder)
     if mistake is None:
         return found, None
     try:
-        return load_last_good(folder, state_folder), mistake
+        return load_last_good(folder, state_folder, secrets=secrets), mistake
     except ConfigurationRefused:
         return found, mistake
 

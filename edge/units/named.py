@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from drivers.ports import address as ports
 from drivers.ports.address import NetAddress, SerialAddress
 from edge.config.model import Configuration
-from edge.config.secret_files import SecretFiles
-from rules import yaml_source as ys
-from rules.problems import Problems
-
-
-class AnySecret(SecretFiles):
-    """Stands for secrets that are not there yet: no device and no address is one."""
-
-    def value(self, name: str) -> str | None:
-        return name
-
-    def path(self, name: str) -> Path | None:
-        return Path(name)
-
-    def check(self, nodes: Iterable[ys.Node], problems: Problems) -> None:
-        return
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

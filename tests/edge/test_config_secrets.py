@@ -6,6 +6,7 @@ import pytest
 
 from edge.config.load import load
 from edge.config.model import Configuration
+from edge.config.secret_files import AnySecret
 from rules.problems import ConfigurationRefused
 
 VALUE = "correct horse battery staple"
@@ -230,3 +231,13 @@ def test_a_key_that_is_no_fit_secret_is_refused_at_its_place(folder: Path) -> No
         "site.yaml:2:69: the secret 'mqtt_key' can be read by others: mode 0644\n"
         "    chmod 600 secrets/mqtt_key"
     ]
+
+
+def test_what_needs_no_secret_goes_without_one_that_can_t_be_read(folder: Path) -> None:
+    (folder / "secrets" / "cam_exit").unlink()
+
+    assert password(load(folder, secrets=AnySecret(folder))) == "cam_exit"
+
+    write(folder / "secrets", "cam_exit", VALUE)
+
+    assert password(load(folder, secrets=AnySecret(folder))) == VALUE

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from edge.config.load import load
+from edge.config.secret_files import AnySecret
 from edge.units import addresses, devices
-from edge.units.named import AnySecret
 
 SITE = 'site: store_0421\nmqtt: {url: "mqtts://10.0.9.1", password: !secret mqtt_password}\n'
 DEVICES = """\

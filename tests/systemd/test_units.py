@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from edge.config.load import load
+from edge.config.secret_files import AnySecret
 from edge.units import addresses, devices
-from edge.units.named import AnySecret
 
 TREE = Path(__file__).parents[2]
 UNITS = TREE / "systemd"
