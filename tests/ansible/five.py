@@ -57,7 +57,7 @@ storewarden_verify_uplink: true
 storewarden_upgrade_watch: 15s
 render_command: {program}
 render_folder: {folder}/rendered
-rollout_batches: [1, 2, 100%]
+rollout_batches: {batches}
 rollout_soak: 3
 collect_file: {folder}/collected.csv
 """
@@ -135,7 +135,9 @@ def release_of(folder: Path, version: str, key: Path, target: str, *, broken: bo
 
 
 @contextmanager
-def fleet(folder: Path, number: int, suite: str = "bookworm") -> Iterator[tuple[Fleet, Path]]:
+def fleet(
+    folder: Path, number: int, suite: str = "bookworm", *, batches: str = "[1, 2, 100%]"
+) -> Iterator[tuple[Fleet, Path]]:
     """Boot so many stores and a broker; yields them and the key that signs releases."""
     booted.require()
     with ExitStack() as ends:
@@ -155,7 +157,9 @@ def fleet(folder: Path, number: int, suite: str = "bookworm") -> Iterator[tuple[
         (folder / "inventory/rules/fleet/tills.yaml").write_text(RULES)
         program = Path(sys.executable).with_name("storewarden")
         (folder / "inventory/group_vars/all.yml").write_text(
-            SETTINGS.format(folder=folder, signer=signer_yaml(signer), program=program)
+            SETTINGS.format(
+                folder=folder, signer=signer_yaml(signer), program=program, batches=batches
+            )
         )
         broker.names = ["localhost", *(store.gateway for store in stores)]
         broker.write()

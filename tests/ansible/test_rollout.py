@@ -16,7 +16,7 @@ BROKEN = "9.0.2"
 def test_a_fleet_is_installed_ring_by_ring_and_what_is_broken_stops_at_its_first_store(
     tmp_path: Path,
 ) -> None:
-    with fleet(tmp_path, STORES) as (stores, key):
+    with fleet(tmp_path, STORES, batches="[1, 100%]") as (stores, key):
         bundle = release_of(tmp_path, VERSION, key, TARGETS["bookworm"])
         first = stores.good("rollout", "-e", f"storewarden_bundle={bundle}")
         names = [f"store_{n}" for n in range(STORES)]
