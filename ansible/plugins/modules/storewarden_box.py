@@ -151,6 +151,8 @@ def _box(module: AnsibleModule) -> dict[str, Any]:
         "unit": Path("/etc/systemd/system/storewarden.service").exists(),
         "system_differs": _differing(module, wanted["system"]),
         "packages_missing": _missing(module, wanted["packages"]),
+        "raspi_config": shutil.which("raspi-config") is not None,
+        "overlay_root": "overlayroot" in Path("/proc/mounts").read_text(encoding="utf-8"),
         "root": os.geteuid() == 0,
         "status": status,
     }

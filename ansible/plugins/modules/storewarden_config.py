@@ -258,15 +258,15 @@ def _diff(
         {
             "before_header": name if name in present else f"{name} (absent)",
             "after_header": name if name in wanted else f"{name} (absent)",
-            "before": _shown(name, present.get(name), wanted.get(name)),
-            "after": _shown(name, wanted.get(name), present.get(name)),
+            "before": _shown(name, present.get(name), wanted.get(name), "(a secret)"),
+            "after": _shown(name, wanted.get(name), present.get(name), "(another secret)"),
         }
         for name in sorted((*differing, *gone))
     ]
 
 
-def _shown(name: str, kept: Kept | None, other: Kept | None) -> str:
-    """Return a file for people; of a secret only whether it is there and whether it differs."""
+def _shown(name: str, kept: Kept | None, other: Kept | None, word: str) -> str:
+    """Return a file for people; of a secret only `word`, where its other side is another."""
     if kept is None:
         return ""
     head = ""
@@ -275,9 +275,8 @@ def _shown(name: str, kept: Kept | None, other: Kept | None) -> str:
         head = f"(mode {kept.mode:04o}, {owner})\n"
     if not name.startswith(f"{SECRETS}/"):
         return head + kept.content.decode("utf-8", "replace")
-    if other is None:
-        return f"{head}(a secret)\n"
-    return f"{head}(a secret)\n" if kept.content == other.content else f"{head}(another secret)\n"
+    alike = other is None or kept.content == other.content
+    return head + ("(a secret)" if alike else word) + "\n"
 
 
 def _checked(module: AnsibleModule, staged: Path) -> dict[str, Any]:
