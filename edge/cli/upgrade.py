@@ -14,11 +14,13 @@ EXAMPLE = "storewarden upgrade to 0.1.1 --watch 2m"
 
 def add(commands: Any) -> None:
     upgrade = words.command(
-        commands, "upgrade", "install releases and switch between them, watched", act_none, EXAMPLE
+        commands,
+        "upgrade",
+        "install releases and switch between them, watched; alone it is status",
+        act_status,
+        EXAMPLE,
     )
-    parts = upgrade.add_subparsers(
-        dest="part", metavar="install|to|back|status|recover|tell|facts", required=True
-    )
+    parts = upgrade.add_subparsers(dest="part", metavar="install|to|back|status|recover|tell|facts")
     install = words.command(
         parts,
         "install",
@@ -97,9 +99,9 @@ def add(commands: Any) -> None:
         act_facts,
         "storewarden upgrade facts --json",
     )
-    for each in (install, to, back, status, recover, tell, facts):
+    for each in (upgrade, install, to, back, status, recover, tell, facts):
         words.json_option(each)
-    for each in (install, to, back, status, recover, tell):
+    for each in (upgrade, install, to, back, status, recover, tell):
         each.add_argument(
             "--root",
             type=Path,
@@ -109,10 +111,6 @@ def add(commands: Any) -> None:
         )
     for each in (to, back, recover, tell):
         words.config_option(each)
-
-
-def act_none(_chosen: argparse.Namespace) -> int:
-    return words.answer(good=False)
 
 
 def act_install(chosen: argparse.Namespace) -> int:
