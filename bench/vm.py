@@ -25,7 +25,7 @@ PACKAGES = (
     "iproute2,ca-certificates,procps,initramfs-tools,zstd,linux-image-amd64"
 )
 NEEDED = ("mmdebstrap", "mke2fs", "qemu-img", "qemu-system-x86_64", "ssh", "ssh-keygen")
-UP_WITHIN = 300.0
+UP_WITHIN = 900.0
 GPIO_SIM = ("drivers/gpio/gpio-sim.c", "drivers/gpio/gpiolib.h", "kernel/irq/irq_sim.c")
 CUSTOMIZE = r"""#!/bin/sh
 set -e
