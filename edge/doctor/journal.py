@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from edge.doctor.box import Box, aside, bytes_in_words, seconds_in_words
 from edge.doctor.finding import Check, Finding, Subject
 
 if TYPE_CHECKING:
+    from buffer.journal import Journal
     from buffer.record import Record
 
 OPENS = Check(
@@ -71,11 +75,11 @@ def _read(box: Box) -> list[Finding]:
 
     path = box.state / "journal.db"
     try:
-        with Journal.open(path, read_only=True) as journal:
+        with _untouched(path) or Journal.open(path, read_only=True) as journal:
             stat, newest = journal.stat(), journal.tail(NEWEST)
     except PermissionError:
         return [OPENS.unknown(f"{path} can't be read by this user")]
-    except (JournalError, OSError) as error:
+    except (JournalError, sqlite3.Error, OSError) as error:
         if box.user and any(word in str(error).lower() for word in ("permission", "readonly")):
             return [OPENS.unknown(f"{path} can't be read by this user")]
         return [OPENS.problem(str(error))]
@@ -88,6 +92,19 @@ def _read(box: Box) -> list[Finding]:
     if broken is not None:
         return [OPENS.ok(seen), CHAIN.problem(f"record {broken} does not fit", path=path)]
     return [OPENS.ok(seen), CHAIN.ok(f"the newest {len(newest)} fit")]
+
+
+def _untouched(path: Path) -> Journal | None:
+    """Return the journal of a box that was stopped cleanly, opened so that no file is made beside.
+
+    None where there is a log beside it: somebody has it open, or died with it.
+    """
+    from buffer.journal import Journal
+
+    if Path(f"{path}-wal").exists():
+        return None
+    where = f"file:{quote(str(path))}?mode=ro&immutable=1"
+    return Journal(path, sqlite3.connect(where, uri=True, isolation_level=None), read_only=True)
 
 
 def misfit(newest: list[Record]) -> int | None:

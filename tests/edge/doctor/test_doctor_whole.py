@@ -103,12 +103,21 @@ def test_a_record_that_was_altered_does_not_fit(tmp_path: Path) -> None:
             ]
         )
     at = box(tmp_path)
+    before = contents(tmp_path)
     assert {f.check: f.level for f in look(journal.SUBJECT, at)}["journal.chain"] == "ok"
+    assert contents(tmp_path) == before
     with sqlite3.connect(path) as db:
         db.execute("UPDATE records SET body = ? WHERE sequence = 4", (b"[]",))
     db.close()
     found = {f.check: f for f in look(journal.SUBJECT, at)}["journal.chain"]
     assert (found.level, found.seen) == ("problem", "record 4 does not fit")
+
+
+def test_a_file_that_is_no_journal_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state/journal.db").write_bytes(b"rubbish" * 1000)
+    found = [(f.check, f.level) for f in look(journal.SUBJECT, box(tmp_path))]
+    assert found == [("journal.opens", "problem")]
 
 
 CAMERA = (
