@@ -18,10 +18,10 @@ from release import wheelhouse
 TREE = Path(__file__).resolve().parents[1]
 
 
-def made(folder: Path, umask: int, zone: str) -> dict[str, str]:
-    """Return the sums of what a clone of the last commit in `folder` makes, by name."""
+def made(folder: Path, source: Path, umask: int, zone: str) -> dict[str, str]:
+    """Return the sums of what a clone of the last commit of `source` makes, by name."""
     clone, out = folder / "tree", folder / "out"
-    subprocess.run(("git", "clone", "-q", TREE, clone), check=True, umask=umask)
+    subprocess.run(("git", "clone", "-q", source, clone), check=True, umask=umask)
     for module in ("release.bundle", "release.deb"):
         subprocess.run(
             (sys.executable, "-m", module, "--out", out),
@@ -37,7 +37,10 @@ def made(folder: Path, umask: int, zone: str) -> dict[str, str]:
 def main() -> int:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
-        sums = made(Path(first), 0o022, "UTC"), made(Path(second), 0o077, "Asia/Tokyo")
+        sums = (
+            made(Path(first), TREE, 0o022, "UTC"),
+            made(Path(second), Path(first, "tree"), 0o077, "Asia/Tokyo"),  # the same commit
+        )
     for name, one in sums[0].items():
         same = "the same twice" if sums[1].get(name) == one else "NOT THE SAME"
         print(f"{one}  {name}  {same}")
