@@ -161,6 +161,7 @@ system() {
 	if [ -d /run/systemd/system ]; then
 		systemctl daemon-reload
 		udevadm control --reload 2>/dev/null || true
+		udevadm trigger --subsystem-match=tty --subsystem-match=gpio 2>/dev/null || true
 		# idle until an upgrade is cut off
 		[ ! -f systemd/storewarden-upgrade-recover.service ] ||
 			systemctl --quiet enable storewarden-upgrade-recover.service
