@@ -27,22 +27,11 @@ from pathlib import Path
 from bench import broken_releases, vm
 from release import bundle
 from tests.broker import Broker
-from tests.upgrade.installed import PROGRAM, Installed, install
+from tests.upgrade.installed import PROGRAM, Installed, copied, install
 
 SIX = ("import", "ready", "hang", "devices", "journal", "uplink")
 MQTT = 1883
 WATCH = "20s"
-COPY = """set -e
-cd /opt/storewarden/releases
-rm -rf {new} && cp -a {old} {new} && rm {new}/.complete
-find {new}/bin {new}/pyvenv.cfg -type f -exec sed -i 's|/releases/{old}|/releases/{new}|g' {{}} +
-cd {new}/lib/python3*/site-packages
-rm -rf storewarden-*.dist-info
-python3 -m zipfile -e /root/new.whl .
-../../../bin/python -m compileall -q edge drivers rules buffer
-touch /opt/storewarden/releases/{new}/.complete
-sync
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,17 +66,6 @@ def booted(base: Path, folder: Path, broker: Broker) -> Iterator[Installed]:
         finally:
             tunnel.kill()
             tunnel.wait(timeout=30)
-
-
-def copied(store: Installed, of: Path, old: str, folder: Path) -> str:
-    """Make the release of a bundle in the machine, of `old` and its wheel; return its version."""
-    made = folder / of.name.removesuffix(".tar.gz")
-    subprocess.run(("tar", "-xzf", str(of), "-C", str(folder)), check=True)
-    (wheel,) = (made / "wheels").glob("storewarden-*.whl")
-    version = (made / "VERSION").read_text().strip()
-    store.system.put(wheel, "/root/new.whl")
-    store.system.run("sh", "-c", COPY.format(old=old, new=version))
-    return version
 
 
 def kept(store: Installed, before: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench import broken_releases
-from tests.upgrade.installed import Installed
+from tests.upgrade.installed import Installed, copied
 
 pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64", reason="the bundle is for x86_64")
 
@@ -52,7 +52,8 @@ def test_a_broken_release_is_gone_back_from(
     changes: tuple[broken_releases.Change, ...],
     reason: str,
 ) -> None:
-    store.install(broken_releases.made(first, tmp_path, version, changes))
+    made = broken_releases.made(first, tmp_path, version, changes)
+    assert copied(store, made, "0.1.0", tmp_path) == version
     before, journal = store.ids(), store.journal()
 
     done = store.to(version, "--watch", "30s")
