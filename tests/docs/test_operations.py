@@ -60,7 +60,16 @@ async def look(folder: Path) -> Seen:
             order = {"do": "order", "device": "siren_front", "parameters": {}, "reason": "a test"}
             await daemon.ask(**order, command="sound")
             await daemon.ask(**order, command="silence")
-            acts = {"order", "evacuate", "acknowledge", "reload", "apply", "watch", "tail"}
+            acts = {
+                "order",
+                "evacuate",
+                "acknowledge",
+                "reload",
+                "apply",
+                "watch",
+                "upgraded",
+                "tail",
+            }
             answers = {name: await daemon.ask(do=name) for name in requests if name not in acts}
             pages = {
                 path: await asyncio.to_thread(read, store.http, path)
