@@ -22,7 +22,7 @@ EXAMPLES = sorted(path.parent for path in TREE.glob("examples/*/site.yaml"))
 PROGRAM = "/opt/storewarden/current/bin/storewarden"
 LIMITS = re.compile(
     r"(Protect|Private|Restrict|SystemCall|MemoryDeny|Lock|Capability|Ambient|NoNew|NoExec|ExecPaths|"
-    r"Inaccessible|Remove|Device|UMask|MemoryMax|MemoryHigh|TasksMax|OOM|Limit)"
+    r"Inaccessible|Remove|Device|UMask|MemoryMax|TasksMax|OOM|Limit)"
 )
 
 needs_systemd = pytest.mark.skipif(
