@@ -119,7 +119,7 @@ class Gpio(IoModule):
         chip: Chip = opener(self.chip, self.input_pins, self.output_pins)
         return chip
 
-    async def set_output(self, line: OutputLine, *, on: bool) -> None:
+    async def set_output(self, line: _Output, *, on: bool) -> None:
         """Set one output and read it back.
 
         Raises:
@@ -128,7 +128,7 @@ class Gpio(IoModule):
         if self._session is None:
             raise CommandFailed(f"{line.line}: not connected")
         try:
-            read = await self._session.set_output(line.line, on=on)
+            read = await self._session.set_output(line.name, on=on)
         except OSError as error:
             raise CommandFailed(f"{line.line}: {_why(error)}") from error
         if read is not on:
@@ -139,6 +139,8 @@ class Gpio(IoModule):
 class _Output(OutputLine):
     def __init__(self, line: str, module: Gpio) -> None:
         super().__init__(line)
+        self.name = line
+        """As this module calls it; `line` becomes the whole name, `pi.horn`."""
         self._module = module
 
     async def write(self, *, on: bool) -> None:

@@ -16,6 +16,7 @@ from drivers.lines.line import Quality, Reading
 from drivers.settings import Seconds
 from drivers.signals import BadRecord, InputEdge, LinkUp, Signal
 from drivers.sim.gpio import SimulatedChip
+from edge.house import Wires
 from tests import virtual_time
 
 DOOR = {"door": GpioInput(line=17, pull="up")}
@@ -214,6 +215,20 @@ def test_an_output_is_set_and_read_back() -> None:
             assert horn.reading.level is True
             await horn.write(on=False)
             assert chip.driven == [("horn", True), ("horn", False)]
+
+    virtual_time.run(main())
+
+
+def test_an_output_that_the_house_has_given_its_whole_name_is_set_too() -> None:
+    async def main() -> None:
+        chip = SimulatedChip()
+        async with running(chip, output_pins=HORN) as gpio:
+            Wires({"pi": gpio.module})
+            horn = gpio.module.outputs()["horn"]
+            await horn.write(on=True)
+            assert horn.line == "pi.horn"
+            assert chip.wires["horn"] is True
+            assert horn.reading.level is True
 
     virtual_time.run(main())
 
