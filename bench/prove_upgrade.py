@@ -1,6 +1,6 @@
 """Upgrades of a whole machine: broken releases are gone back from, and power cuts are survived.
 
-./dev prove upgrade [--cuts 6] [--ways import,ready,…] [--base FOLDER] [--seed TEXT]
+./dev prove upgrade [--cuts 6] [--ways import,ready,…] [--container] [--seed TEXT]
 
 A virtual machine with Debian 12 gets the bundle of this tree. Each way of bench/broken_releases.py
 is switched to, and has to end at the release before, with no record lost. Then the power is cut
@@ -19,13 +19,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench import broken_releases, vm
 from release import bundle
+from tests import booted
 from tests.broker import Broker
 from tests.upgrade.installed import PROGRAM, Installed, copied, install
 
@@ -55,17 +56,62 @@ class Emulated:
         self.machine.put(source, target)
 
 
+Boot = Callable[[], AbstractContextManager[Installed]]
+"""What gives the system power; the end of the block takes it away."""
+
+
 @contextmanager
-def booted(base: Path, folder: Path, broker: Broker) -> Iterator[Installed]:
-    """Boot the machine with a way to the broker; the end of the block is a power cut."""
-    with vm.machine(base, folder, keep=True) as machine:
-        words = (*machine._ssh("ssh", "-p"), "-N", "-R", f"{MQTT}:127.0.0.1:{broker.port}")
-        tunnel = subprocess.Popen((*words, "root@127.0.0.1"), stdin=subprocess.DEVNULL)
-        try:
-            yield Installed(system=Emulated(machine=machine))
-        finally:
-            tunnel.kill()
-            tunnel.wait(timeout=30)
+def emulated(base: Path, folder: Path, broker: Broker) -> Iterator[tuple[Boot, str]]:
+    """Yield how the machine boots, and the address of the broker in it."""
+
+    @contextmanager
+    def boot() -> Iterator[Installed]:
+        with vm.machine(base, folder, keep=True) as machine:
+            words = (*machine._ssh("ssh", "-p"), "-N", "-R", f"{MQTT}:127.0.0.1:{broker.port}")
+            tunnel = subprocess.Popen((*words, "root@127.0.0.1"), stdin=subprocess.DEVNULL)
+            try:
+                yield Installed(system=Emulated(machine=machine))
+            finally:
+                tunnel.kill()
+                tunnel.wait(timeout=30)
+
+    yield boot, f"mqtt://127.0.0.1:{MQTT}"
+
+
+@contextmanager
+def contained(port: int) -> Iterator[tuple[Boot, str]]:
+    """Yield the same for a container, all of whose processes are killed at once for a cut."""
+    with ExitStack() as ends:
+        number = ends.enter_context(booted._number())
+        folder = ends.enter_context(booted._overlay(booted.root("bookworm"), "store"))
+        space = ends.enter_context(booted._network(number, nat=True))
+        gateway = f"10.99.{number}.1"
+
+        @contextmanager
+        def boot() -> Iterator[Installed]:
+            with booted._system(folder, space) as init:
+                system = booted.Booted(
+                    name="store",
+                    suite="bookworm",
+                    folder=folder,
+                    address=f"10.99.{number}.2",
+                    gateway=gateway,
+                    key=booted._key(),
+                    init=init,
+                )
+                booted._until_started(system)
+                yield Installed(system=system)
+
+        relay = (
+            "socat",
+            f"TCP-LISTEN:{MQTT},bind={gateway},fork,reuseaddr",
+            f"TCP:127.0.0.1:{port}",
+        )
+        with subprocess.Popen(relay) as process:
+            try:
+                yield boot, f"mqtt://{gateway}:{MQTT}"
+            finally:
+                process.terminate()
 
 
 def kept(store: Installed, before: Sequence[str]) -> None:
@@ -94,14 +140,16 @@ def prove_way(store: Installed, way: str, first: Path, folder: Path) -> None:
     print(f"{way}: {outcome['outcome']} after {outcome['back']} s: {outcome['reason']}", flush=True)
 
 
-def prove_cut(store: Installed, other: str, after: float) -> list[str]:
-    """Begin an upgrade and wait for the moment of the cut; return what the journal holds then."""
+def begin(store: Installed, cut: int, after: float) -> list[str]:
+    """Begin an upgrade to the other release, and wait for the moment; return the ids before."""
     store.until(lambda s: not s["devices_down"] and s["uplink"]["connected"], 300.0)
-    unit = f"storewarden-upgrade@{other}.service"
+    running = store.upgrades()["current"]
+    other = "0.1.0" if running == "0.1.1" else "0.1.1"
     wish = json.dumps({"watch": 5.0, "keep": True})
     store.system.run("tee", f"/run/storewarden-upgrade-{other}.json", input=wish)
     before = store.ids()
-    store.system.run("systemctl", "start", "--no-block", unit)
+    print(f"cut {cut}: {after:.1f} s into {running} to {other}", flush=True)
+    store.system.run("systemctl", "start", "--no-block", f"storewarden-upgrade@{other}.service")
     time.sleep(after)  # the moment of the cut, drawn by lot
     return before
 
@@ -121,50 +169,46 @@ def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description="Prove upgrades on a whole machine.")
     parser.add_argument("--cuts", type=int, default=6)
     parser.add_argument("--ways", default=",".join(SIX))
-    parser.add_argument("--base", type=Path)
+    parser.add_argument("--base", type=Path, help="folder of the machine's base disk")
     parser.add_argument("--seed", default="1")
     parser.add_argument("--bundle", type=Path, help="in place of one of this tree")
+    parser.add_argument(
+        "--container", action="store_true", help="a container whose processes are all killed"
+    )
     given = parser.parse_args(words)
-    moments = random.Random(given.seed)
-    with tempfile.TemporaryDirectory() as made:
+    with tempfile.TemporaryDirectory() as made, Broker(Path(made)) as broker:
         folder = Path(made)
         first = given.bundle or bundle.build(folder / "first", ["x86_64-3.11"])
-        base = vm.base(given.base)
-        with Broker(folder) as broker:
-            disk, url = folder / "machine", f"mqtt://127.0.0.1:{MQTT}"
-            with booted(base, disk, broker) as store:
-                begun = time.monotonic()
-                install(store.system, first, url, folder)
-                print(f"installed in {time.monotonic() - begun:.0f} s", flush=True)
-                later = broken_releases.made(first, folder, "0.1.1")
-                for way in filter(None, given.ways.split(",")):
-                    prove_way(store, way, first, folder)
-                copied(store, later, "0.1.0", folder)
-                store.system.run("sync")
-                running, before = "0.1.0", store.ids()
-                took = time.monotonic()
-                done = store.system.run(PROGRAM, "upgrade", "to", "0.1.1", "--watch", "5s")
-                took = time.monotonic() - took
-                print(f"{done.stdout.strip()}; {took:.0f} s in all", flush=True)
-                running = "0.1.1"
-                for cut in range(given.cuts):
-                    other = "0.1.0" if running == "0.1.1" else "0.1.1"
-                    after = moments.uniform(0.0, took * 1.1)
-                    before = prove_cut(store, other, after)
-                    print(f"cut {cut + 1}: {after:.1f} s into {running} to {other}", flush=True)
-                    break
-            for cut in range(given.cuts):
-                with booted(base, disk, broker) as store:
-                    print(f"cut {cut + 1}: {judge(store, before)}", flush=True)
-                    running = store.upgrades()["current"]
-                    if cut + 1 < given.cuts:
-                        other = "0.1.0" if running == "0.1.1" else "0.1.1"
-                        after = moments.uniform(0.0, took * 1.1)
-                        before = prove_cut(store, other, after)
-                        said = f"cut {cut + 2}: {after:.1f} s into {running} to {other}"
-                        print(said, flush=True)
+        if given.container:
+            with contained(broker.port) as (boot, url):
+                prove(boot, url, first, folder, given)
+        else:
+            with emulated(vm.base(given.base), folder / "machine", broker) as (boot, url):
+                prove(boot, url, first, folder, given)
     print("every release that was broken was gone back from; every cut left a box that runs")
     return 0
+
+
+def prove(boot: Boot, url: str, first: Path, folder: Path, given: argparse.Namespace) -> None:
+    """Install, play the ways, switch once, and cut again and again."""
+    moments = random.Random(given.seed)
+    with boot() as store:
+        begun = time.monotonic()
+        install(store.system, first, url, folder)
+        print(f"installed in {time.monotonic() - begun:.0f} s", flush=True)
+        for way in filter(None, given.ways.split(",")):
+            prove_way(store, way, first, folder)
+        copied(store, broken_releases.made(first, folder, "0.1.1"), "0.1.0", folder)
+        begun = time.monotonic()
+        done = store.system.run(PROGRAM, "upgrade", "to", "0.1.1", "--watch", "5s")
+        took = time.monotonic() - begun
+        print(f"{done.stdout.strip()}; {took:.0f} s in all", flush=True)
+        before = begin(store, 1, moments.uniform(0.0, took * 1.1)) if given.cuts else []
+    for cut in range(1, given.cuts + 1):
+        with boot() as store:
+            print(f"cut {cut}: {judge(store, before)}", flush=True)
+            if cut < given.cuts:
+                before = begin(store, cut + 1, moments.uniform(0.0, took * 1.1))
 
 
 if __name__ == "__main__":
