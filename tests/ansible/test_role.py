@@ -133,7 +133,10 @@ def _it_is_removed_and_its_past_stays(one: Box, log: Path) -> None:
     assert one.store.run("id", "storewarden", check=False).returncode == 1
     left = one.store.run("systemctl", "cat", "storewarden", check=False)
     assert "No files found" in left.stderr
-    assert not (one.store.folder / "opt/storewarden").exists()
+    listed = one.store.run(*LISTED.split(), check=False).stdout.splitlines()
+    host = {"/etc/ssh/sshd_config.d/10-storewarden.conf"}
+    host |= {f"/etc/systemd/{n}.conf.d/zz-storewarden-host.conf" for n in ("journald", "system")}
+    assert set(listed) - host == {"/etc/storewarden", "/var/lib/storewarden"}
 
 
 def _purged_it_leaves_nothing(one: Box) -> None:
