@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -72,6 +73,8 @@ class Box:
 
     store: booted.Booted
     folder: Path
+    links: Path
+    """Where connections of ssh are kept open from one play to the next."""
     variables: dict[str, Any]
     heard: list[str] = field(default_factory=list)
 
@@ -162,8 +165,16 @@ def box(suite: str, folder: Path) -> Iterator[Box]:
         "storewarden_config_folder": str(config),
         "storewarden_verify_doctor": False,
     }
-    with booted.boot(suite, name=f"store-{suite}", python=False) as store:
-        yield Box(store=store, folder=folder, variables=variables)
+    with (
+        booted.boot(suite, name=f"store-{suite}", python=False) as store,
+        tempfile.TemporaryDirectory(dir="/tmp", prefix="sw-") as links,
+    ):
+        try:
+            yield Box(store=store, folder=folder, links=Path(links), variables=variables)
+        finally:
+            for link in Path(links).iterdir():
+                words = ("ssh", "-O", "exit", "-o", f"ControlPath={link}", store.address)
+                subprocess.run(words, capture_output=True)
 
 
 @contextmanager
