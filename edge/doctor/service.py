@@ -22,7 +22,7 @@ RESTARTS = Check(
     "was the daemon restarted because it crashed or hung?",
     "journalctl -u storewarden -p warning shows the ends; then systemctl reset-failed storewarden",
 )
-_WANTED = "LoadState,ActiveState,SubState,UnitFileState,NRestarts,Result"
+_WANTED = "LoadState,ActiveState,SubState,UnitFileState,NRestarts,Result,ConditionResult"
 
 
 async def _look(box: Box) -> AsyncIterator[Finding]:
@@ -41,7 +41,13 @@ async def _look(box: Box) -> AsyncIterator[Finding]:
         yield ACTIVE.warning("there is no such unit", "run install.sh system of the release")
         return
     state = f"{told.get('ActiveState')} ({told.get('SubState')})"
-    if told.get("ActiveState") not in ("active", "reloading"):
+    waits = told.get("ConditionResult") == "no" and not (box.folder / "site.yaml").exists()
+    if waits and told.get("ActiveState") == "inactive":
+        yield ACTIVE.problem(
+            f"it waits for a configuration: there is no {box.folder / 'site.yaml'}",
+            "storewarden init writes one, and a stick brings one; then systemctl start storewarden",
+        )
+    elif told.get("ActiveState") not in ("active", "reloading"):
         yield ACTIVE.problem(f"{state}, the last run ended with {told.get('Result')}")
     elif told.get("UnitFileState") not in ("enabled", "enabled-runtime", "static"):
         yield ACTIVE.problem(f"{state}, but it is not started at a start of the box")

@@ -100,8 +100,17 @@ def installed(suite: str, bundle: Path, folder: Path) -> Iterator[Service]:
         name = bundle.name.removesuffix(".tar.gz")
         system.run("sh", f"/root/{name}/install.sh", "all", timeout=600.0)
         service = Service(system=system)
+        _waits_for_a_configuration(service)
         for path, text in FILES.items():
             service.put(path, text, folder)
         service.run("systemctl", "daemon-reload")
         service.run("systemctl", "start", "module")
         yield service
+
+
+def _waits_for_a_configuration(service: Service) -> None:
+    service.run("systemctl", "start", "storewarden")
+
+    assert service.shown("ActiveState") == "inactive"
+    assert service.shown("ConditionResult") == "no"
+    assert service.log().count("storewarden") <= 1

@@ -160,6 +160,15 @@ def test_the_unit_is_looked_at_as_systemd_shows_it(
     assert found["service.answers"] == "problem"
 
 
+def test_a_box_that_nobody_configured_yet_is_told_apart_from_a_broken_one(tmp_path: Path) -> None:
+    shown = "LoadState=loaded\\nActiveState=inactive\\nSubState=dead\\nConditionResult=no\\n"
+    program(tmp_path, "systemctl", f"printf '{shown}'")
+    found = one(service.SUBJECT, box(tmp_path), "service.active")
+    assert found.level == "problem"
+    assert found.seen.startswith("it waits for a configuration: there is no ")
+    assert found.remedy.startswith("storewarden init")
+
+
 @pytest.mark.parametrize(
     ("fed", "level"), [("30s", "ok"), ("0", "warning"), ("infinity", "warning")]
 )
