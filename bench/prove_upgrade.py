@@ -140,16 +140,25 @@ def prove_way(store: Installed, way: str, first: Path, folder: Path) -> None:
     print(f"{way}: {outcome['outcome']} after {outcome['back']} s: {outcome['reason']}", flush=True)
 
 
-def begin(store: Installed, cut: int, after: float) -> list[str]:
-    """Begin an upgrade to the other release, and wait for the moment; return the ids before."""
+def begin(store: Installed, cut: int, took: float, moments: random.Random) -> list[str]:
+    """Begin an upgrade to the other release, and wait for the moment; return the ids before.
+
+    Every other cut comes at any moment of it, the others while the new release is on trial.
+    """
     store.until(lambda s: not s["devices_down"] and s["uplink"]["connected"], 300.0)
     running = store.upgrades()["current"]
     other = "0.1.0" if running == "0.1.1" else "0.1.1"
     wish = json.dumps({"watch": 5.0, "keep": True})
     store.system.run("tee", f"/run/storewarden-upgrade-{other}.json", input=wish)
     before = store.ids()
-    print(f"cut {cut}: {after:.1f} s into {running} to {other}", flush=True)
     store.system.run("systemctl", "start", "--no-block", f"storewarden-upgrade@{other}.service")
+    on_trial = cut % 2 == 1
+    if on_trial:
+        there = "until test -e /opt/storewarden/trial.json; do sleep 0.1; done"
+        store.system.run("sh", "-c", there, timeout=300.0)
+    after = moments.uniform(0.0, took / 5 if on_trial else took * 1.1)
+    word = "trial of" if on_trial else "way to"
+    print(f"cut {cut}: {after:.1f} s into the {word} {other}, from {running}", flush=True)
     time.sleep(after)  # the moment of the cut, drawn by lot
     return before
 
@@ -161,8 +170,9 @@ def judge(store: Installed, before: Sequence[str]) -> str:
     assert told["trial"] is None, told
     assert told["current"] == status["version"], told
     kept(store, before)
-    last = told["upgrades"][-1:] or [{"outcome": "no upgrade begun", "reason": ""}]
-    return f"{status['version']} runs; last: {last[0]['outcome']} {last[0]['reason']}"
+    last = told["upgrades"][-1]
+    said = f"{last['outcome']} {last['from']} to {last['to']} {last['reason']}"
+    return f"{status['version']} runs; last of {len(told['upgrades'])} outcomes: {said}"
 
 
 def main(words: Sequence[str]) -> int:
@@ -203,12 +213,12 @@ def prove(boot: Boot, url: str, first: Path, folder: Path, given: argparse.Names
         done = store.system.run(PROGRAM, "upgrade", "to", "0.1.1", "--watch", "5s")
         took = time.monotonic() - begun
         print(f"{done.stdout.strip()}; {took:.0f} s in all", flush=True)
-        before = begin(store, 1, moments.uniform(0.0, took * 1.1)) if given.cuts else []
+        before = begin(store, 1, took, moments) if given.cuts else []
     for cut in range(1, given.cuts + 1):
         with boot() as store:
             print(f"cut {cut}: {judge(store, before)}", flush=True)
             if cut < given.cuts:
-                before = begin(store, cut + 1, moments.uniform(0.0, took * 1.1))
+                before = begin(store, cut + 1, took, moments)
 
 
 if __name__ == "__main__":

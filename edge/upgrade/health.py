@@ -14,6 +14,8 @@ READY_WITHIN = 60.0
 """Seconds until the rules have to run."""
 SILENT_FOR = 15.0
 """Seconds for which the daemon may give no answer."""
+UNKNOWN_FOR = 60.0
+"""Seconds for which systemd itself may give no answer."""
 DOWN_FOR = 45.0
 """Seconds for which what was up before may be down."""
 JOURNAL_FOR = 20.0
@@ -47,6 +49,7 @@ class Health:
     _pid: int = 0
     _restarts: int | None = None
     _answered: float = 0.0
+    _seen: float = 0.0
     _down: dict[str, float] = field(default_factory=dict)
     """Since when what was up before is down: devices, the uplink, the journal."""
     _published: int = -1
@@ -59,6 +62,11 @@ class Health:
 
     def see(self, look: Look, at: float) -> Reason | None:
         """Take a look at the service; returns why the release can't stay, once that is so."""
+        if not look.known:
+            if at - max(self._seen, self.begun) < UNKNOWN_FOR:
+                return None
+            return Reason(text=f"systemd gives no answer for {UNKNOWN_FOR:g} s", grave=True)
+        self._seen = at
         if self._restarts is None:
             self._restarts = look.restarts
             self._down = dict.fromkeys(self._were_up(), self.begun)

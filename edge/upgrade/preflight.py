@@ -62,7 +62,7 @@ def _of_releases(layout: Layout, wanted: Wanted) -> Iterator[str]:
 
 def _of_the_moment(look: Look) -> Iterator[str]:
     if look.status is None:
-        if look.pid:
+        if look.pid or not look.known:
             yield (
                 "the daemon runs and does not answer, so nobody can tell whether an evacuation is "
                 "on: look at it, or stop it: systemctl stop storewarden"

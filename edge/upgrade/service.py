@@ -48,6 +48,22 @@ class Look:
     """The id of the journal's file; empty when not known."""
     memory: int
     """Bytes that it takes of the memory; 0 when not known."""
+    known: bool = True
+    """False when systemd itself gave no answer: nothing of this is known."""
+
+
+NOTHING = Look(
+    active=False,
+    ended=False,
+    pid=0,
+    restarts=0,
+    status=None,
+    devices={},
+    alarm=(),
+    journal="",
+    memory=0,
+    known=False,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +113,10 @@ class Systemd:
 
     def look(self) -> Look:
         names = ("ActiveState", "SubState", "MainPID", "NRestarts", "Job")
-        said = _systemctl("show", UNIT, f"--property={','.join(names)}").out
-        shown = dict(line.partition("=")[::2] for line in said.splitlines())
+        done = _systemctl("show", UNIT, f"--property={','.join(names)}")
+        if done.code:
+            return NOTHING
+        shown = dict(line.partition("=")[::2] for line in done.out.splitlines())
         state, sub = shown.get("ActiveState", ""), shown.get("SubState", "")
         pid = int(shown.get("MainPID") or 0)
         waits = int(shown.get("Job") or 0) > 0  # for its stop, or its start

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edge.upgrade.health import Health, Reason
-from edge.upgrade.service import Look
+from edge.upgrade.service import NOTHING, Look
 from tests.edge.upgrade.stand_in import status
 
 MB = 1 << 20
@@ -92,6 +92,11 @@ def test_a_restart_before_the_switch_is_not_its() -> None:
     assert text((0.1, replace(STARTING, restarts=3)), (1.0, look()), (2.0, look(restarts=1))) == (
         "0.1.1 ended by itself 1 s after its start"
     )
+
+
+def test_sixty_seconds_are_given_to_systemd_to_answer() -> None:
+    assert seen(*lasting(NOTHING, 58.0), (61.0, look())) is None
+    assert text(*lasting(NOTHING, 59.0)) == "systemd gives no answer for 60 s"
 
 
 def test_fifteen_seconds_are_given_to_answer() -> None:
