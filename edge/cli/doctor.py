@@ -24,7 +24,7 @@ def add(commands: Any) -> None:
         "look at time, disk, rights, ports, broker, cameras, watchdog, board and service; "
         "changes nothing",
         act,
-        "sudo storewarden doctor --config /etc/storewarden",
+        "storewarden doctor --config /etc/storewarden",
     )
     words.config_option(doctor)
     words.json_option(doctor)

@@ -71,9 +71,11 @@ class SecretFiles:
         if not credentials:
             path = self._folder / name
             return path if there(path) else None
-        passed = Path(credentials)
-        places = (passed / name, passed / f"{OF_THE_FOLDER}{name}", self._folder / name)
-        return next((path for path in places if _is_there(path)), None)
+        for passed in (Path(credentials, name), Path(credentials, f"{OF_THE_FOLDER}{name}")):
+            if there(passed):
+                return passed
+        path = self._folder / name
+        return path if _is_there(path) else None
 
 
 class AnySecret(SecretFiles):

@@ -11,7 +11,7 @@ import yaml
 from fleet_yaml import Leaf, Map, Place, Seq, Tree
 
 _PLACE = re.compile(r"\$\{([^}]*)\}")
-_PLAIN = re.compile(r"[A-Za-z0-9_./@+][A-Za-z0-9_./@+-]*(:[A-Za-z0-9_./@+-]+)*")
+_PLAIN = re.compile(r"[A-Za-z0-9_./+][A-Za-z0-9_./@+-]*(:[A-Za-z0-9_./@+-]+)*")
 
 
 class Writer:
