@@ -21,10 +21,14 @@ HARDWARE = Check(
 
 
 async def _look(box: Box) -> AsyncIterator[Finding]:
-    told = await box.properties("systemctl", "show", UNIT, "--property=LoadState,WatchdogUSec")
+    wanted = "--property=LoadState,ActiveState,WatchdogUSec"
+    told = await box.properties("systemctl", "show", UNIT, wanted)
     if told.get("LoadState") == "loaded":
         every = told.get("WatchdogUSec", "0")
-        if every in ("0", "infinity"):
+        if every in ("0", "infinity") and told.get("ActiveState") == "inactive":
+            # systemd tells none of a unit that never ran
+            yield SERVICE.unknown("it does not run", "look again when it runs")
+        elif every in ("0", "infinity"):
             yield SERVICE.problem("the unit has no WatchdogSec")
         else:
             yield SERVICE.ok(f"after {every}")

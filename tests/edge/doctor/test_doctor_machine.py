@@ -182,6 +182,15 @@ def test_a_hardware_watchdog_that_nobody_feeds_is_said(
     assert found == {"watchdog.service": "ok", "watchdog.hardware": level}
 
 
+@pytest.mark.parametrize(("state", "level"), [("inactive", "unknown"), ("active", "problem")])
+def test_a_unit_that_never_ran_is_not_blamed_for_the_watchdog_that_systemd_does_not_tell(
+    tmp_path: Path, state: str, level: str
+) -> None:
+    said = f"LoadState=loaded\\nActiveState={state}\\nWatchdogUSec=infinity\\n"
+    program(tmp_path, "systemctl", f"printf '{said}'")
+    assert one(watchdog.SUBJECT, box(tmp_path), "watchdog.service").level == level
+
+
 def test_a_program_of_the_system_that_hangs_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
