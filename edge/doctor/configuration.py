@@ -30,7 +30,9 @@ async def _look(box: Box) -> AsyncIterator[Finding]:
             "storewarden doctor --config DIR, with the right one",
         )
         return
-    if found is None:
+    if found is None and box.user and "Permission denied" in box.refused:
+        yield LOADS.unknown("this user may not read it")
+    elif found is None:
         yield LOADS.problem(box.refused, folder=box.folder)
     else:
         said = f"{found.site.site}, {len(found.devices)} devices, {len(found.rules.rules)} rules"

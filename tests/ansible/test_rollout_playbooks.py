@@ -84,6 +84,18 @@ def test_prometheus_is_told_every_store_with_its_labels(tmp_path: Path) -> None:
         assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+def test_a_name_that_never_had_a_certificate_is_not_revoked_silently(tmp_path: Path) -> None:
+    given = f"store=store_9999 certificates_authority={tmp_path} certificates_passphrase=none"
+    words = ("ansible-playbook", "playbooks/revoke.yml", "-e", given)
+    none = ansible(*words)
+    assert none.returncode != 0
+    assert f"there is no authority in {tmp_path}" in none.stdout
+    (tmp_path / "index.txt").write_text("V\t270101000000Z\t\t01\tunknown\t/CN=store_0421\n")
+    other = ansible(*words)
+    assert other.returncode != 0
+    assert "no certificate was ever issued to store_9999" in other.stdout
+
+
 def test_the_vaults_layout_gives_each_store_its_own_secrets(tmp_path: Path) -> None:
     inventory = tmp_path / "inventory"
     shutil.copytree(ANSIBLE / "inventory", inventory)
