@@ -10,7 +10,6 @@ import base64
 import hashlib
 import re
 import sys
-import tarfile
 import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -170,8 +169,7 @@ def made(
     """
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out) as work:
-        with tarfile.open(of) as tar:
-            tar.extractall(work, filter="data")
+        archive.unpack(of, Path(work))
         (old,) = Path(work).iterdir()
         folder = old.rename(old.with_name(f"storewarden-{version}"))
         before = (folder / "VERSION").read_text().strip()

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from release import bundle, sign, wheel, wheelhouse
+from release.archive import unpack
 
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 """Debian's names of the processors."""
@@ -70,8 +71,7 @@ def build(out: Path, machine: str, *, tree: Path = bundle.TREE, key: Path | None
         archive = bundle.build(
             Path(made), [f"{machine}-{python}" for python in PYTHONS], tree=tree, key=key
         )
-        (root / "usr/lib").mkdir(parents=True)
-        shutil.unpack_archive(archive, root / "usr/lib/storewarden", "gztar", filter="data")
+        unpack(archive, root / "usr/lib/storewarden")
         (root / f"usr/lib/storewarden/storewarden-{ours}").rename(
             root / "usr/lib/storewarden/bundle"
         )

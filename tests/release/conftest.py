@@ -7,12 +7,12 @@ import os
 import re
 import shutil
 import sys
-import tarfile
 from pathlib import Path
 
 import pytest
 
 from release import bundle
+from release.archive import unpack
 
 TREE = Path(__file__).parents[2]
 HERE = f"{os.uname().machine}-{sys.version_info.major}.{sys.version_info.minor}"
@@ -45,6 +45,5 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def unpacked(packed: Path, tmp_path: Path) -> Path:
     """The folder in the archive, to do with as one likes."""
-    with tarfile.open(packed) as tar:
-        tar.extractall(tmp_path, filter="fully_trusted")
+    unpack(packed, tmp_path)
     return tmp_path / packed.name.removesuffix(".tar.gz")
