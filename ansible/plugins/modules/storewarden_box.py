@@ -131,10 +131,15 @@ def _asked(path: str) -> str:
         return str(error)
 
 
+def _runs(release: Path) -> bool:
+    """Return whether a release was made to its end and its Python is still on the machine."""
+    return (release / ".complete").exists() and os.access(release / "bin/python", os.X_OK)
+
+
 def _box(module: AnsibleModule) -> dict[str, Any]:
     about = platform.freedesktop_os_release()
     status, wanted = _status(), module.params
-    folders = [path for path in (RELEASES / "releases").glob("*") if (path / ".complete").exists()]
+    folders = [path for path in (RELEASES / "releases").glob("*") if _runs(path)]
     return {
         "distribution": about.get("ID", ""),
         "release": about.get("VERSION_ID", ""),
