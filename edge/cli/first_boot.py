@@ -6,6 +6,7 @@ import argparse
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 MOUNTED = Path("/run/storewarden-first-boot")
 WAIT = 20.0
 """Seconds that a box without a configuration waits for its stick."""
+_PASSED_OVER = "another place came first; this file is not applied later, unless it is changed"
 
 
 def add(commands: Any) -> None:
@@ -59,12 +61,12 @@ def act(chosen: argparse.Namespace) -> int:
     if chosen.source is not None:
         from edge.provisioning.source import Source
 
-        return _told(_done([Source(folder=chosen.source, shown=str(chosen.source))], box), chosen)
+        return _told(tried([Source(folder=chosen.source, shown=str(chosen.source))], box), chosen)
     from edge.provisioning.source import sources
 
     wait = 0.0 if (box.configuration / "site.yaml").exists() else WAIT
     with sources(box.root, wait=wait, at=MOUNTED) as found:
-        done = _done(found, box)
+        done = tried(found, box)
         code = _told(done, chosen)
     if box.root == Path("/") and any(outcome.result == "applied" for _, outcome in done):
         command = ("systemctl", "daemon-reload")  # what the service may open has changed
@@ -88,26 +90,31 @@ def _examined(chosen: argparse.Namespace) -> int:
     return words.answer(good=outcome.result != "refused")
 
 
-def _done(found: Sequence[Source], box: Box) -> list[tuple[Source, Outcome]]:
-    """Apply the first file that is meant for this box; the rest is not read."""
+def tried(found: Sequence[Source], box: Box) -> list[tuple[Source, Outcome]]:
+    """Apply the first file that is meant for this box; the rest is not applied, now or later."""
     if not found:
         return []  # as at nearly every boot: the rest need not be loaded
-    from edge.provisioning.first_boot import Outcome, first_boot
+    from edge.provisioning.first_boot import Outcome, first_boot, pass_over
 
     done: list[tuple[Source, Outcome]] = []
+    later: list[tuple[Source, Outcome]] = []
     for source in found:
         if source.problem:
             done.append((source, Outcome(result="refused", said=(source.problem,))))
             continue
         try:
-            outcome = first_boot(source.folder, box)
+            outcome = first_boot(source.folder, box, place=source.place)
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             outcome = Outcome(result="refused", said=(f"{where}{error.strerror or error}",))
         done.append((source, outcome))
+        for other in found[found.index(source) + 1 :] if outcome.result == "applied" else ():
+            with suppress(OSError):  # it is applied at the next boot, then
+                pass_over(other.folder, box, place=other.place)
+                later.append((other, Outcome(result="unchanged", said=(_PASSED_OVER,))))
         if outcome.result != "another box":
             break
-    return done
+    return done + later
 
 
 def _told(done: list[tuple[Source, Outcome]], chosen: argparse.Namespace) -> int:
@@ -116,7 +123,7 @@ def _told(done: list[tuple[Source, Outcome]], chosen: argparse.Namespace) -> int
     for source, outcome in done:
         said = [f"{source.shown}: {outcome.result}", *(f"  {line}" for line in outcome.said)]
         news = outcome.result != "unchanged" or (outcome.without_password and not source.stick)
-        if news and not source.problem:
+        if news and source.mounted:
             now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC, storewarden {VERSION}"
             text = "\n".join((now, outcome.result, *outcome.said, ""))
             said += source.write_back(text, outcome.without_password)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
 from edge.config.checked import checked
 from edge.config.load import load
 from edge.config.model import Configuration
@@ -28,7 +30,8 @@ from rules.problems import ConfigurationRefused, Problems
 from rules.scenario import play
 
 NOTE = ".first-boot.json"
-"""In the configuration folder: which file it was made of."""
+"""In the configuration folder: the last file of each place, and which of them was the last."""
+LAST = "last"
 TREE = "config"
 SERVICE = "etc/systemd/system/storewarden.service.d"
 PASSWORD = "mqtt_password"  # noqa: S105 - the name of its file
@@ -68,8 +71,12 @@ class _Plan:
     said: tuple[str, ...]
 
 
-def first_boot(source: Path, box: Box) -> Outcome:
+def first_boot(source: Path, box: Box, *, place: str = "") -> Outcome:
     """Make the box what `source`/storewarden.yaml and `source`/config say.
+
+    A file that was applied last, or was the last one of this place, is not applied again: one
+    that lies in /boot for ever does not undo what a stick has brought since. `place` is what
+    the source is known by, by default its folder.
 
     Nothing is replaced before all of it was checked. A power cut at any moment leaves the old
     configuration or the new one, and the next boot brings to an end what was begun.
@@ -83,14 +90,16 @@ def first_boot(source: Path, box: Box) -> Outcome:
         if why := box.meant_by(read.wanted):
             return Outcome(result="another box", said=(f"{FILE}: {why}; nothing was changed",))
         tree = _tree(source)
-        if _digest(read.text, tree) in _noted(box):
+        noted, place = _noted(box), place or str(source)
+        if (digest := _digest(read.text, tree)) in (*noted.get(LAST, ()), *noted.get(place, ())):
+            if digest not in noted.get(place, ()):
+                replace(box.configuration / NOTE, _note({**noted, place: [digest]}), 0o600)
             before = f"{FILE} was applied to this box before; nothing was changed"
             return Outcome(result="unchanged", said=(before,), without_password=_rest(read))
         plan = _plan(read, tree, box)
-        digests = [_digest(text, tree) for text in {read.text, read.without_password}]
-        note = json.dumps({"applied": sorted(digests)}).encode()
+        digests = sorted(_digest(text, tree) for text in {read.text, read.without_password})
         new = staged.stage(box.configuration, plan.files, whole=plan.whole)
-        replace(new / NOTE, note, 0o600)
+        replace(new / NOTE, _note({**noted, LAST: digests, place: digests}), 0o600)
         configuration = _check(new, tested=plan.tested)
     except Refused as refused:
         staged.discard(box.configuration)
@@ -267,10 +276,29 @@ def _lines(problems: Problems, before: str) -> list[str]:
     return [f"{before}{problem}" for problem in problems.errors[:20]]
 
 
-def _noted(box: Box) -> list[str]:
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        return [str(each) for each in json.loads((box.configuration / NOTE).read_text())["applied"]]
-    return []
+def pass_over(source: Path, box: Box, *, place: str) -> None:
+    """Note that a file was not taken for another place came first: it is not applied later.
+
+    Raises:
+        OSError: the note can't be written.
+    """
+    with suppress(Refused):
+        read = _read(source)
+        digest = _digest(read.text, _tree(source))
+        replace(box.configuration / NOTE, _note({**_noted(box), place: [digest]}), 0o600)
+
+
+def _noted(box: Box) -> dict[str, list[str]]:
+    """Return the digests of the last file of each place."""
+    with suppress(OSError, ValueError):
+        return msgspec.json.decode(
+            (box.configuration / NOTE).read_bytes(), type=dict[str, list[str]]
+        )
+    return {}
+
+
+def _note(noted: Mapping[str, list[str]]) -> bytes:
+    return json.dumps(noted).encode()
 
 
 def _digest(text: str, tree: Mapping[str, bytes]) -> str:

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from drivers.wire.own_words import printable
 from edge.provisioning.wanted import FILE
 
 LABEL = "STOREWARDEN"
@@ -32,6 +33,13 @@ class Source:
     """Whether it is mounted, read-only."""
     problem: str = ""
     """Why nothing of it can be used."""
+    mounted: bool = True
+    """Whether there is a folder to write into."""
+
+    @property
+    def place(self) -> str:
+        """Return what it is known by at a later boot."""
+        return "stick" if self.stick else str(self.folder)
 
     def write_back(self, result: str, without_password: str | None) -> list[str]:
         """Write what became of it beside the file, and take a password out of a file in /boot.
@@ -81,11 +89,13 @@ def sources(root: Path, *, wait: float, at: Path) -> Iterator[list[Source]]:
             try:
                 _mount("-t", KINDS, "-o", f"ro,{OPTIONS}", str(device), str(at))
                 mounted = True
-                problem = "" if _has(at) else f"there is no {FILE} on it"
+                problem = "" if _has(at) else _missing(at)
             except OSError as error:
                 problem = error.strerror or "it can't be mounted"
             shown = f"the stick {device}"
-            found.append(Source(folder=at, shown=shown, stick=True, problem=problem))
+            found.append(
+                Source(folder=at, shown=shown, stick=True, problem=problem, mounted=mounted)
+            )
         found += [Source(folder=place, shown=str(place)) for place in places]
         yield found
     finally:
@@ -95,6 +105,14 @@ def sources(root: Path, *, wait: float, at: Path) -> Iterator[list[Source]]:
 
 def _has(folder: Path) -> bool:
     return (folder / FILE).is_file() and not (folder / FILE).is_symlink()
+
+
+def _missing(folder: Path) -> str:
+    """Return what to say of a stick without the file, with a name that may be meant for it."""
+    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    alike = next((name for name in names if name.lower().startswith("storewarden.y")), "")
+    hint = f"; {printable(alike)} is, and should have that name" if alike else ""
+    return f"there is no {FILE} on it{hint}"
 
 
 def _stick(root: Path, wait: float) -> Path | None:

@@ -19,9 +19,11 @@ from typing import Any
 import pytest
 
 from drivers.sim.modbus import simulate
+from edge.cli import first_boot
 from edge.cli.main import main
 from edge.config.load import load
 from edge.provisioning import source
+from edge.provisioning.box import Box
 
 FOUND = {
     "cameras": [{"host": "10.0.4.51", "interface": "eth0", "name": "AXIS"}],
@@ -289,3 +291,59 @@ def test_a_real_stick_is_mounted_read_only_and_told_what_became_of_it(
             assert "hunter2" in (there.folder / "storewarden.yaml").read_text()
     finally:
         subprocess.run(("losetup", "-d", device), check=True)
+
+
+def test_a_stick_whose_file_has_another_name_is_told_so(
+    run: Any, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if reason := unmountable("ext4"):
+        pytest.skip(reason)
+    image, at = tmp_path / "stick.img", tmp_path / "at"
+    with image.open("wb") as file:
+        file.truncate(4_000_000)
+    subprocess.run((*MAKERS["ext4"], "STOREWARDEN", image), check=True, capture_output=True)
+    at.mkdir()
+    subprocess.run(("mount", "-o", "loop", image, at), check=True)
+    (at / "storewarden.yaml.txt").write_text("site: s\n")
+    subprocess.run(("umount", at), check=True)
+    device = subprocess.run(
+        ("losetup", "--find", "--show", image), check=True, capture_output=True, text=True
+    ).stdout.strip()
+    label = root / "dev/disk/by-label/STOREWARDEN"
+    label.parent.mkdir(parents=True)
+    label.symlink_to(device)
+    monkeypatch.setattr("edge.cli.first_boot.MOUNTED", tmp_path / "mounted")
+    try:
+        code, out, _ = run("first-boot", "--root", root)
+        assert code == 1
+        alike = "storewarden.yaml.txt is, and should have that name"
+        why = f"there is no storewarden.yaml on it; {alike}"
+        assert out == f"the stick {label}: refused\n  {why}\n"
+        subprocess.run(("mount", "-o", "ro", device, at), check=True)
+        assert f"\nrefused\n{why}\n" in (at / "storewarden-result.txt").read_text()
+    finally:
+        subprocess.run(("umount", at), check=False, capture_output=True)
+        subprocess.run(("losetup", "-d", device), check=True)
+
+
+def test_a_file_in_boot_is_not_applied_later_where_a_stick_came_first(
+    root: Path, tmp_path: Path
+) -> None:
+    stick, boot = tmp_path / "stick", root / "boot"
+    stick.mkdir()
+    for folder, zone in ((stick, "Europe/London"), (boot, "UTC")):
+        (folder / "storewarden.yaml").write_text(f"site: s\ntimezone: {zone}\n")
+    places = [
+        source.Source(folder=stick, shown="the stick", stick=True),
+        source.Source(folder=boot, shown="/boot"),
+    ]
+
+    both = first_boot.tried(places, Box(root=root))
+    later = first_boot.tried(places[1:], Box(root=root))
+
+    assert [(s.shown, o.result) for s, o in both] == [
+        ("the stick", "applied"),
+        ("/boot", "unchanged"),
+    ]
+    assert [o.result for _, o in later] == ["unchanged"]
+    assert load(root / "etc/storewarden").site.timezone == "Europe/London"

@@ -14,7 +14,7 @@ import pytest
 
 from edge.config.load import load
 from edge.provisioning.box import Box
-from edge.provisioning.first_boot import NOTE, Outcome, examine, first_boot
+from edge.provisioning.first_boot import NOTE, Outcome, examine, first_boot, pass_over
 
 FILE = """\
 site: store_0421
@@ -395,3 +395,55 @@ def test_a_power_cut_at_any_step_leaves_one_or_the_other_and_the_next_boot_ends_
     assert all(set(left) <= {"machine-id", "storewarden", ".storewarden.new", "systemd"}
                for *_, left in found)  # fmt: skip
     assert found[-1][-1] == ["machine-id", "storewarden", "systemd"]
+
+
+def test_a_file_that_stays_in_boot_does_not_undo_what_a_stick_has_brought_since(
+    box: Box, stick: Path, tmp_path: Path
+) -> None:
+    boot = tmp_path / "boot"
+    shutil.copytree(stick, boot)
+    say(stick, FILE.replace("broker.example.com", "other.example.com"))
+
+    def broker() -> str:
+        mqtt = load(box.configuration).site.mqtt
+        assert mqtt is not None
+        return mqtt.url
+
+    assert first_boot(boot, box).result == "applied"
+    assert first_boot(stick, box).result == "applied"
+    assert first_boot(boot, box).result == "unchanged"
+    assert broker() == "mqtts://other.example.com:8883"
+
+    say(stick, FILE)
+    assert first_boot(stick, box).result == "applied"
+    assert first_boot(stick, box).result == "unchanged"
+    assert broker() == "mqtts://broker.example.com:8883"
+
+
+def test_the_same_file_at_another_place_is_the_same_file_for_ever(
+    box: Box, stick: Path, tmp_path: Path
+) -> None:
+    boot = tmp_path / "boot"
+    shutil.copytree(stick, boot)
+
+    assert first_boot(stick, box).result == "applied"
+    assert first_boot(boot, box).result == "unchanged"
+    say(stick, FILE.replace("broker.example.com", "other.example.com"))
+    assert first_boot(stick, box).result == "applied"
+    assert first_boot(boot, box).result == "unchanged"
+
+
+def test_a_file_that_was_passed_over_is_not_applied_when_the_stick_is_gone(
+    box: Box, stick: Path, tmp_path: Path
+) -> None:
+    boot = tmp_path / "boot"
+    shutil.copytree(stick, boot)
+    say(boot, FILE.replace("broker.example.com", "old.example.com"))
+
+    first_boot(stick, box, place="stick")
+    pass_over(boot, box, place=str(boot))
+
+    assert first_boot(boot, box).result == "unchanged"
+    assert stat.S_IMODE((box.configuration / NOTE).stat().st_mode) == 0o600
+    say(boot, FILE.replace("broker.example.com", "newer.example.com"))
+    assert first_boot(boot, box).result == "applied"
