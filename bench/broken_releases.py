@@ -85,7 +85,7 @@ WAYS: Mapping[str, Broken] = {
     ),
     "ready": Broken(
         version="0.2.2",
-        says="0.2.2 was not ready within 60 s",
+        says="0.2.2 was not ready within 90 s",
         changes=(Change(file="edge/daemon.py", old="            notify.ready()\n", new=""),),
     ),
     "hang": Broken(

@@ -10,8 +10,8 @@ from edge.upgrade.service import Look
 WATCH = 120.0
 """Seconds that a release is watched. A device is tried again every 15 s at least, a snapshot and a
 note of the journal come once a minute, systemd's watchdog bites after 10 s: each has its turn."""
-READY_WITHIN = 60.0
-"""Seconds until the rules have to run."""
+READY_WITHIN = 90.0
+"""Seconds until the rules have to run: the stop of the release before is part of them."""
 SILENT_FOR = 15.0
 """Seconds for which the daemon may give no answer."""
 UNKNOWN_FOR = 60.0

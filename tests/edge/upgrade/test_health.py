@@ -62,9 +62,9 @@ def test_what_does_as_before_is_good() -> None:
     assert (health.ready_at, health.settled) == (1.5, True)
 
 
-def test_sixty_seconds_are_given_to_be_ready() -> None:
-    assert seen((59.9, STARTING)) is None
-    assert text((0.0, STARTING), (60.0, STARTING)) == "0.1.1 was not ready within 60 s"
+def test_ninety_seconds_are_given_to_be_ready() -> None:
+    assert seen((89.9, STARTING)) is None
+    assert text((0.0, STARTING), (90.0, STARTING)) == "0.1.1 was not ready within 90 s"
 
 
 @pytest.mark.parametrize(
