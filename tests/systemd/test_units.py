@@ -98,3 +98,35 @@ def test_the_page_on_hardening_has_each_limit_as_the_unit_has_it() -> None:
     page = {text for text in told if LIMITS.match(text)}
 
     assert page == unit
+
+
+CLOUD_INIT = {
+    "cloud-init.service": "After=networking.service\nBefore=sysinit.target",
+    "networking.service": "After=network-pre.target\nBefore=network.target",
+}
+"""How Debian's cloud-init and ifupdown are ordered."""
+
+
+@needs_systemd
+def test_first_boot_waits_for_nothing_that_waits_for_the_network(tmp_path: Path) -> None:
+    first = (UNITS / "storewarden-first-boot.service").read_text()
+    first = re.sub(r"^ExecStart=.*$", "ExecStart=/bin/true", first, flags=re.M)
+    (tmp_path / "storewarden-first-boot.service").write_text(first)
+    (tmp_path / "sysinit.target.wants").mkdir()
+    (tmp_path / "multi-user.target.wants").mkdir()
+    for name, order in CLOUD_INIT.items():
+        unit = f"[Unit]\nDefaultDependencies=no\n{order}\n[Service]\nExecStart=/bin/true\n"
+        (tmp_path / name).write_text(unit)
+        (tmp_path / "sysinit.target.wants" / name).symlink_to(f"../{name}")
+    wanted = tmp_path / "multi-user.target.wants" / "storewarden-first-boot.service"
+    wanted.symlink_to("../storewarden-first-boot.service")
+
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", "multi-user.target"],
+        capture_output=True,
+        text=True,
+        env={"PATH": "/usr/bin:/bin", "SYSTEMD_UNIT_PATH": f"{tmp_path}:/usr/lib/systemd/system"},
+    )
+
+    assert "cycle" not in done.stderr
+    assert "storewarden-first-boot" not in done.stderr
