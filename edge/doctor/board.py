@@ -20,6 +20,8 @@ VOLTAGE = Check(
 WARM, HOT = 70.0, 80.0
 """Degrees Celsius; a Raspberry Pi slows down from 80 on. Source: its own documentation."""
 THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
+_FIRMWARE = "sys/devices/platform/soc*/soc*:firmware/get_throttled"
+"""The same with the address of the bus in its name, as device trees of other boards have it."""
 _LOW_NOW, _SLOW_NOW, _LOW_EVER, _SLOW_EVER = 0x1, 0x4, 0x1_0000, 0x4_0000
 
 
@@ -47,7 +49,8 @@ def _temperature(box: Box) -> Finding:
 
 def _voltage(box: Box) -> Finding | None:
     model = box.text("proc/device-tree/model") or ""
-    bits = _bits(box.text(THROTTLED))
+    told = [box.text(str(at.relative_to(box.root))) for at in box.root.glob(_FIRMWARE)]
+    bits = _bits(told[0] if told else None)
     alarm = _alarm(box)
     if bits is None and alarm is None:
         if "Raspberry Pi" not in model:

@@ -54,7 +54,7 @@ async def _look(box: Box) -> AsyncIterator[Finding]:
     if mount is None:
         yield MOUNT.unknown("this system does not tell its mounts", "findmnt " + str(path))
     else:
-        yield _mount(mount, path)
+        yield _mount(box, mount, path)
     disks = disks_of(box.root, path)
     if not disks:
         why = f"which disk {path} is on can't be told"
@@ -102,7 +102,7 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _mount(mount: Mount, path: Path) -> Finding:
+def _mount(box: Box, mount: Mount, path: Path) -> Finding:
     options = [o for o in mount.options if o in ("ro", "rw", "sync") or o in _LIES]
     seen = f"{mount.kind} on {mount.source} at {mount.point}, {','.join(dict.fromkeys(options))}"
     if "ro" in mount.options:
@@ -113,14 +113,22 @@ def _mount(mount: Mount, path: Path) -> Finding:
         return MOUNT.problem(f"{seen}: it does not last over a power cut", path=path)
     if mount.kind in _ELSEWHERE:
         return MOUNT.warning(f"{seen}: a journal is not safe there", path=path)
-    if mount.kind == "overlay" and not _upper_lasts(mount):
+    if mount.kind != "overlay":
+        return MOUNT.ok(seen)
+    under = _under(box, mount)
+    if under is not None and under.kind in _FLEETING:
         return MOUNT.problem(f"{seen}: an overlay in memory does not last", path=path)
+    if under is None:  # of an overlay that the start of the system has made, as raspi-config does
+        why = "what it keeps may be in memory, and end with the power"
+        return MOUNT.unknown(f"{seen}: {why}", f"mount {path} of its own, as ext4, in /etc/fstab")
     return MOUNT.ok(seen)
 
 
-def _upper_lasts(mount: Mount) -> bool:
-    upper = [o for o in mount.options if o.startswith("upperdir=")]
-    return not any(o.startswith(("upperdir=/run/", "upperdir=/dev/shm/")) for o in upper)
+def _under(box: Box, mount: Mount) -> Mount | None:
+    """Return the mount that an overlay writes to; None where it can't be seen from here."""
+    upper = [o.removeprefix("upperdir=") for o in mount.options if o.startswith("upperdir=")]
+    under = mount_of(box.root, Path(upper[0])) if upper else None
+    return None if under == mount else under
 
 
 def _wear(disk: Path) -> Finding:

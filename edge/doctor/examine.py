@@ -94,6 +94,8 @@ async def _look(subject: Subject, box: Box) -> list[Finding]:
         why = f"it did not end within {subject.within:g} s"
     except OSError as error:
         why = f"{error.filename or ''} {error.strerror or error}".strip()
+    except (LookupError, TypeError, ValueError) as error:
+        why = f"what it was told is not what this release expects: {error!r}"
     if why:
         said = {finding.check for finding in found}
         found += [check.unknown(why) for check in subject.checks if check.id not in said]

@@ -120,6 +120,8 @@ def _judged(
     strangers: list[tuple[Path, str, int]] = []
     for path, bad, good in wanted:
         try:
+            if owner and path.is_symlink() and path != box.state:
+                return check.problem(f"{path} is a link, and none of ours", f"ls -l {path}")
             told = path.stat()
         except OSError as error:
             unseen.append(f"{path}: {error.strerror}")

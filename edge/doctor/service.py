@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from edge import ends
-from edge.doctor.box import Box, seconds_in_words
+from edge.doctor.box import Box, aside, seconds_in_words
 from edge.doctor.finding import Check, Finding, Subject
 
 UNIT = "storewarden.service"
@@ -56,7 +56,7 @@ async def _look(box: Box) -> AsyncIterator[Finding]:
     count = told.get("NRestarts", "")
     if count.isdecimal():
         seen = f"{count} restarts since it was started by hand or with the box"
-        if (last := ends.read(box.state).last) is not None:
+        if (last := (await aside(lambda: ends.read(box.state))).last) is not None:
             seen += f"; the last end: {last.reason} {last.status}".rstrip() + f" {last.at}".rstrip()
         yield RESTARTS.warning(seen) if int(count) else RESTARTS.ok(seen)
 

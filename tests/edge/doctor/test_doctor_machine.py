@@ -33,6 +33,12 @@ def test_a_pi_tells_whether_its_supply_holds(
     assert part in found.seen
 
 
+def test_a_pi_whose_bus_has_its_address_in_its_name_tells_it_too(tmp_path: Path) -> None:
+    at = "sys/devices/platform/soc@107c000000/soc@107c000000:firmware/get_throttled"
+    sys_tree.write(tmp_path, {**PI, at: "50005\n"})
+    assert one(board.SUBJECT, box(tmp_path), "board.voltage").level == "problem"
+
+
 @pytest.mark.parametrize(("alarm", "level"), [("1", "problem"), ("0", "ok")])
 def test_a_pi_with_the_kernels_own_driver_tells_it_as_an_alarm(
     tmp_path: Path, alarm: str, level: str
@@ -90,12 +96,14 @@ def test_a_worn_disk_is_said_before_it_ends(
         ("8:1 / vfat /dev/sda1 rw", "warning"),
         ("0:31 / overlay overlay rw,upperdir=/run/up", "problem"),
         ("0:31 / overlay overlay rw,upperdir=/media/up", "ok"),
+        ("0:31 / overlay overlay rw,upperdir=/upper/data", "unknown"),
     ],
 )
 def test_a_mount_that_loses_what_was_synced_is_a_problem(
     tmp_path: Path, line: str, level: str
 ) -> None:
-    sys_tree.mounts(tmp_path, line)
+    others = ("0:24 /run tmpfs tmpfs rw", "179:2 /media ext4 /dev/mmcblk0p2 rw")
+    sys_tree.mounts(tmp_path, line, *others)
     assert one(disk.SUBJECT, box(tmp_path), "disk.mount").level == level
 
 
@@ -211,3 +219,9 @@ def test_a_release_that_is_not_whole_and_one_on_trial_are_said(tmp_path: Path) -
         "release.previous": "ok",
         "release.trial": "warning",
     }
+
+
+def test_a_daemon_of_another_release_that_answers_otherwise_is_unknown(tmp_path: Path) -> None:
+    found = look(service.SUBJECT, box(tmp_path, status={"version": "9.0"}))
+    assert {finding.level for finding in found} == {"unknown"}
+    assert "'up_for'" in found[0].seen

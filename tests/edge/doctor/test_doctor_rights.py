@@ -111,3 +111,15 @@ def test_a_unit_that_shuts_a_port_off_is_a_problem(tmp_path: Path) -> None:
     assert one(ports.SUBJECT, at, "ports.drop_in").level == "ok"
     sys_tree.write(tmp_path, {f"{ports.UNIT}.d/20-devices.conf": made.replace("char-", "chr-")})
     assert one(ports.SUBJECT, at, "ports.drop_in").level == "problem"
+
+
+def test_a_link_in_the_state_folder_is_followed_by_no_remedy(tmp_path: Path) -> None:
+    sys_tree.write(tmp_path, PEOPLE)
+    (tmp_path / "state").mkdir(mode=0o750)
+    (tmp_path / "passwd").write_text("x")
+    (tmp_path / "state/device.key").symlink_to(tmp_path / "passwd")
+    found = one(rights.SUBJECT, box(tmp_path, folder(tmp_path)), "rights.state")
+    assert (found.level, found.seen) == (
+        "problem", f"{tmp_path}/state/device.key is a link, and none of ours"
+    )  # fmt: skip
+    assert "chmod" not in found.remedy
