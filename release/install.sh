@@ -69,7 +69,9 @@ release() {
 	fits
 	releases=$root/opt/storewarden/releases
 	target=$releases/$version
-	mkdir -p "$releases"
+	if ! { mkdir -p "$releases" && : >>"$root/opt/storewarden/.lock"; } 2>/dev/null; then
+		refuse "$root/opt/storewarden can't be written: are you root, and is the disk writable?"
+	fi
 	exec 9>"$root/opt/storewarden/.lock"
 	flock 9
 	same=$(sha256sum <requirements.txt | cut -d ' ' -f 1)

@@ -196,6 +196,17 @@ def test_without_python_it_says_which_package_has_it(unpacked: Path, tmp_path: P
     assert "there is no python9 here; Debian has it as package python3" in done.stderr
 
 
+def test_a_place_that_cannot_be_written_is_said(unpacked: Path, tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/opt").write_text("no folder")
+    done = install(unpacked, tmp_path / "root", "release")
+
+    assert done.returncode == 1
+    assert (
+        "opt/storewarden can't be written: are you root, and is the disk writable?" in done.stderr
+    )
+
+
 @pytest.mark.parametrize("words", [(), ("everything",), ("release", "system"), ("--root",)])
 def test_wrong_usage_is_answered_with_the_right_one(
     unpacked: Path, tmp_path: Path, words: tuple[str, ...]
