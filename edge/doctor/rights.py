@@ -26,7 +26,7 @@ SECRETS = Check(
 TLS = Check(
     "rights.tls",
     "can nobody else read the key of the certificate, and nobody change what it is checked by?",
-    "chown root:root {path} && chmod {mode} {path}",
+    "chown root:{group} {path} && chmod {mode} {path}",
 )
 STATE = Check(
     "rights.state",
@@ -93,8 +93,12 @@ def _tls(box: Box) -> Iterator[Wanted]:
     for path in (mqtt.ca, mqtt.cert):
         if path is not None:
             yield path, _WRITTEN_BY_OTHERS, 0o644
-    if mqtt.key is not None:
+    if mqtt.key is None:
+        return
+    if mqtt.key.parent == box.folder / "secrets":  # systemd hands it to the daemon
         yield mqtt.key, stat.S_IRWXG | stat.S_IRWXO, 0o600
+    else:
+        yield mqtt.key, _WRITTEN_BY_OTHERS | _READ_BY_OTHERS, 0o640
 
 
 def _state(box: Box) -> Iterator[Wanted]:
@@ -133,15 +137,22 @@ def _judged(
                 f"{path} has mode {mode:04o}, others may {_may(mode & bad)} it",
                 path=path,
                 mode=f"{good:04o}",
+                group=_group(good),
             )
         if told.st_uid != (owner.user if owner else 0):
             strangers.append((path, people.name_of(box, told.st_uid), good))
     if strangers:
         path, name, good = strangers[0]
-        return check.warning(f"{path} belongs to {name}", path=path, mode=f"{good:04o}")
+        return check.warning(
+            f"{path} belongs to {name}", path=path, mode=f"{good:04o}", group=_group(good)
+        )
     if unseen:
         return check.unknown("; ".join(unseen[:3]))
     return check.ok(f"{seen} files and folders of {what}")
+
+
+def _group(mode: int) -> str:
+    return USER if mode & stat.S_IRGRP and not mode & stat.S_IROTH else "root"
 
 
 def _may(bits: int) -> str:

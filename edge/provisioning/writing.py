@@ -14,7 +14,8 @@ FILE_MODE, FOLDER_MODE = 0o640, 0o750
 SECRET_MODE, SECRETS_MODE = 0o600, 0o700
 SECRETS = "secrets"
 TLS = "tls"
-"""Certificates; whoever is on the box may read them."""
+CERTIFICATES = frozenset({"ca.pem", "cert.pem"})
+"""In `tls`, for whoever is on the box to read; another file there may be a key."""
 
 BROUGHT = frozenset({"rules", "rules.local", "devices.d", SECRETS, TLS, "release-signers"})
 """What is in a folder before anybody has written a configuration into it."""
@@ -65,15 +66,16 @@ def replace(path: Path, content: bytes, mode: int) -> None:
 
 def owned(path: Path) -> None:
     """Give a file or folder of a configuration its mode and, as root, its group."""
-    of = {path.name, path.parent.name}
-    file, folder = FILE_MODE, FOLDER_MODE
-    if SECRETS in of:
-        file, folder = SECRET_MODE, SECRETS_MODE
-    elif TLS in of:
-        file, folder = 0o644, 0o755
-    path.chmod(folder if path.is_dir() else file)
+    mode, group = FOLDER_MODE if path.is_dir() else FILE_MODE, True
+    if SECRETS in {path.name, path.parent.name}:
+        mode, group = SECRETS_MODE if path.is_dir() else SECRET_MODE, False
+    elif path.name == TLS:
+        mode, group = 0o755, False
+    elif path.parent.name == TLS and path.name in CERTIFICATES:
+        mode, group = 0o644, False
+    path.chmod(mode)
     if os.geteuid() == 0:
-        os.chown(path, 0, 0 if {SECRETS, TLS} & of else _group())
+        os.chown(path, 0, _group() if group else 0)
 
 
 def _group() -> int:

@@ -135,17 +135,19 @@ def test_a_whole_configuration_beside_it_is_taken(box: Box, stick: Path) -> None
     (tree / "secrets/cam_exit").write_text("c4m\n")
     (tree / "tls").mkdir()
     (tree / "tls/ca.pem").write_text("PEM\n")
+    (tree / "tls/own.key").write_text("PEM\n")
     (tree / "README.md").write_text("not taken")
 
     outcome = first_boot(stick, box)
 
     configuration = load(box.configuration)
-    assert outcome.said[1] == "its configuration is that of config/: 5 files"
+    assert outcome.said[1] == "its configuration is that of config/: 6 files"
     assert configuration.site.site == "store_0421"
     assert "panic_counter" in configuration.devices
     assert not (box.configuration / "README.md").exists()
     assert (box.configuration / "tls/ca.pem").read_text() == "PEM\n"
     assert stat.S_IMODE((box.configuration / "tls/ca.pem").stat().st_mode) == 0o644
+    assert stat.S_IMODE((box.configuration / "tls/own.key").stat().st_mode) == 0o640
     assert stat.S_IMODE((box.configuration / "tls").stat().st_mode) == 0o755
     mode = (box.configuration / "secrets/cam_exit").stat().st_mode
     assert stat.S_IMODE(mode) == 0o600

@@ -48,7 +48,7 @@ def test_a_mode_that_lets_others_in_is_a_problem_with_the_command_that_ends_it(
     assert remedy in found.remedy
 
 
-def test_the_key_of_the_certificate_is_root_s_alone(tmp_path: Path) -> None:
+def test_the_key_of_the_certificate_is_for_root_and_the_daemon(tmp_path: Path) -> None:
     for name in ("ca.pem", "cert.pem", "key.pem"):
         (tmp_path / name).write_text("x")
         (tmp_path / name).chmod(0o644)
@@ -57,6 +57,8 @@ def test_the_key_of_the_certificate_is_root_s_alone(tmp_path: Path) -> None:
     found = one(rights.SUBJECT, box(tmp_path, config), "rights.tls")
     assert found.level == "problem"
     assert "key.pem has mode 0644" in found.seen
+    key = tmp_path / "key.pem"
+    assert found.remedy == f"chown root:storewarden {key} && chmod 0640 {key}"
 
 
 def test_who_may_give_orders_is_named(tmp_path: Path) -> None:
