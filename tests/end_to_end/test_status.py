@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import aiomqtt
 from aiomqtt import Message
 
 from buffer.journal import Journal
@@ -113,6 +114,40 @@ def test_states_are_retained_with_since_and_the_anchor_is_the_journals_own_link(
         assert (code, json.loads(out)["good"]) == (0, True)
         assert anchor["journal"] == name
         assert anchor["link"] == anchored.link.hex()
+
+    asyncio.run(main())
+
+
+def test_the_state_of_a_device_that_is_gone_stays_at_the_broker_until_its_topic_is_cleared(
+    tmp_path: Path,
+) -> None:
+    topic = f"{TOP}/state/light_stock"
+
+    async def main() -> None:
+        with Broker(tmp_path) as broker:
+            async with shop(tmp_path, broker.url) as (_store, daemon):
+                devices = daemon.config / "devices.yaml"
+                before = devices.read_text()
+                sixth = "      do4: {coil: 4}\n"
+                light = "  light_stock: {type: beacon, output: annex.do5}\n"
+                more = before.replace(sixth, f"{sixth}      do5: {{coil: 5}}\n")
+                devices.write_text(more.replace("\ngroups:", f"{light}\ngroups:", 1))
+                await daemon.stop()
+                await daemon.start()
+                async with broker.listen(topic) as heard:
+                    await heard.count(1)
+                devices.write_text(before)
+                await daemon.stop()
+                await daemon.start()
+                await connected(daemon)
+                async with broker.listen(topic) as heard:
+                    (left,) = await heard.count(1)
+                assert left.retain
+                async with aiomqtt.Client("127.0.0.1", broker.port) as anybody:
+                    await anybody.publish(topic, b"", qos=1, retain=True)
+                async with broker.listen(f"{TOP}/state/#") as heard:
+                    await heard.until(lambda m: bool(said(m, f"{TOP}/state/door_front")))
+                    assert topic not in {str(one.topic) for one in heard.messages}
 
     asyncio.run(main())
 
