@@ -241,9 +241,9 @@ def main() -> None:
     asked = parser.parse_args()
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
-    print(
-        f"| {asked.stores} stores, drain_rate {asked.drain_rate}, jitter {asked.drain_jitter} | |"
-    )
+    link = "mutual TLS" if asked.tls else "no TLS"
+    pace = f"drain_rate {asked.drain_rate}, drain_jitter {asked.drain_jitter:g}"
+    print(f"| {asked.stores} stores, {link}, {pace} | |")
     print("|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(measure(asked, Path(folder)))
