@@ -34,17 +34,39 @@ def _port(path: str, device: str, root: Path) -> SerialPort:
     )
 
 
+def twins(path: str, root: Path = Path("/")) -> list[str]:
+    """Return the ports of other adapters that have the same serial number as that of this port.
+
+    A name that is made of the number is then the one's or the other's, as they come.
+    """
+    own = (root / path.lstrip("/")).resolve().name
+    usb = {
+        port.name: at
+        for port in sorted((root / "sys/class/tty").glob("tty[UA]*"))
+        if (at := _usb(port / "device")) is not None
+    }
+    if own not in usb or not (number := _word(usb[own] / "serial")):
+        return []
+    others = [name for name, at in usb.items() if at != usb[own]]
+    return [f"/dev/{name}" for name in others if _word(usb[name] / "serial") == number]
+
+
 def _told_by_usb(place: Path) -> dict[str, str]:
     """Return the words of the USB device that a tty belongs to; none where it is no USB's."""
+    if (at := _usb(place)) is None:
+        return {}
+    names = ("manufacturer", "idVendor", "product", "idProduct", "serial")
+    return {name: _word(at / name) for name in names if (at / name).is_file()}
+
+
+def _usb(place: Path) -> Path | None:
+    """Return the folder of the USB device that a tty belongs to."""
     try:
         at = place.resolve(strict=True)
     except OSError:
-        return {}
-    for folder in (at, *list(at.parents)[:4]):
-        if (folder / "idVendor").is_file():
-            names = ("manufacturer", "idVendor", "product", "idProduct", "serial")
-            return {name: _word(folder / name) for name in names if (folder / name).is_file()}
-    return {}
+        return None
+    folders = (at, *list(at.parents)[:4])
+    return next((folder for folder in folders if (folder / "idVendor").is_file()), None)
 
 
 def _word(file: Path) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from drivers.ports.address import SerialAddress
 from edge.config.model import Configuration
 from edge.discovery.gpio_chips import gpio_chips
+from edge.discovery.serial_ports import twins
 from edge.doctor import people
 from edge.doctor.box import Box
 from edge.doctor.finding import Check, Finding, Subject
@@ -47,6 +48,12 @@ async def _look(box: Box) -> AsyncIterator[Finding]:
         yield _openable(box, SERIAL, Path(path), device, "dialout")
         if not path.startswith(_LASTING):
             yield NAMES.warning(f"{device}: {path} may be another port after the next start")
+        elif "/by-path/" not in path and (others := twins(path, box.root)):
+            yield NAMES.problem(
+                f"{device}: {path} may be {' or '.join(others)} after the next start: "
+                "those adapters have the same serial number",
+                "name each by its socket, /dev/serial/by-path/…, and leave it there",
+            )
     chips = list(_chips(box, box.configuration))
     for device, chip, at in chips:
         if at is None:

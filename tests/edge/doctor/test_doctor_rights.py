@@ -125,3 +125,22 @@ def test_a_link_in_the_state_folder_is_followed_by_no_remedy(tmp_path: Path) -> 
         "problem", f"{tmp_path}/state/device.key is a link, and none of ours"
     )  # fmt: skip
     assert "chmod" not in found.remedy
+
+
+@pytest.mark.parametrize(("second", "level"), [("0001", "problem"), ("0002", None)])
+def test_two_adapters_with_one_serial_number_may_take_each_other_s_name(
+    tmp_path: Path, second: str, level: str | None
+) -> None:
+    for number, serial in ((0, "0001"), (1, second)):
+        usb = f"sys/devices/usb1/1-{number}"
+        files = {"idVendor": "10c4\n", "serial": f"{serial}\n", f"1-{number}:1.0/x/y": ""}
+        sys_tree.write(tmp_path, {f"{usb}/{name}": text for name, text in files.items()})
+        tty = tmp_path / f"sys/class/tty/ttyUSB{number}"
+        tty.mkdir(parents=True)
+        (tty / "device").symlink_to(tmp_path / usb / f"1-{number}:1.0/x")
+    sys_tree.write(tmp_path, {"dev/ttyUSB0": "", "dev/serial/by-id/x": ""})
+    (tmp_path / "dev/serial/by-id/usb-0").symlink_to("../../ttyUSB0")
+    found = look(ports.SUBJECT, box(tmp_path, folder(tmp_path, devices=PRINTER)))
+    names = [finding for finding in found if finding.check == "ports.names"]
+    assert [finding.level for finding in names] == ([level] if level else [])
+    assert not level or "/dev/ttyUSB1" in names[0].seen
