@@ -145,7 +145,9 @@ def test_what_was_recorded_in_1970_arrives_with_its_true_time(tmp_path: Path) ->
             assert "recordedtime" not in tills[31]
             known = corrections_in(daemon.state / "journal.db")
             by_id = {e["id"]: e for e in found}
-            for record in published(daemon):
+            records = [record for record in published(daemon) if record.id in by_id]
+            assert len(records) == len(found)
+            for record in records:
                 body, sent = body_of(record), by_id[record.id]
                 true_time = known.true_time(body.boot, body.tick)
                 at = datetime.fromisoformat(body.at)

@@ -114,6 +114,21 @@ class Installed:
             assert time.monotonic() < ends, status or self.log()
             time.sleep(0.2)  # another system's work: nothing to wait on
 
+    def until_decided(self) -> dict[str, Any]:
+        """Wait until no release is on trial, and return what `upgrade status` says."""
+        ends = time.monotonic() + 90.0
+        while (found := self.upgrades())["trial"] is not None:
+            assert time.monotonic() < ends, self.log()
+            time.sleep(0.2)  # another system's work: nothing to wait on
+        return found
+
+    def until_said(self, signal: str, reason: str) -> None:
+        """Wait until the last that the site said with this signal has this reason."""
+        ends = time.monotonic() + 60.0
+        while [data["reason"] for data in self.said(signal)][-1:] != [reason]:
+            assert time.monotonic() < ends, self.log()
+            time.sleep(0.2)  # another system's work: nothing to wait on
+
     def log(self) -> str:
         words = ("journalctl", "-n", "40", "--no-pager", "-u", "storewarden*")
         return self.system.run(*words, check=False).stdout

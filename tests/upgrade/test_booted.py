@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -20,8 +19,8 @@ def good(store: Installed, before: list[str], journal: str, version: str = "0.1.
     store.until(lambda s: not s["devices_down"] and s["uplink"]["connected"])
     status = store.until(lambda s: s["version"] == version)
     assert status["journal"]["error"] is None
-    assert store.upgrades()["current"] == version
-    assert store.upgrades()["trial"] is None
+    upgrades = store.until_decided()
+    assert upgrades["current"] == version
     assert store.journal() == journal
     ids = store.ids()
     assert ids[: len(before)] == before
@@ -81,7 +80,7 @@ def test_an_upgrade_whose_program_is_killed_is_gone_back_from(
 
     good(store, before, journal)
     assert store.upgrades()["upgrades"][-1]["reason"] == "the upgrade was cut off"
-    assert store.said("upgrade.returned")[-1]["reason"] == "the upgrade was cut off"
+    store.until_said("upgrade.returned", "the upgrade was cut off")
 
 
 def test_a_trial_that_a_boot_finds_is_gone_back_from_before_the_service_starts(
@@ -105,12 +104,7 @@ def test_a_trial_that_a_boot_finds_is_gone_back_from_before_the_service_starts(
     good(store, before, journal)
     cut = "the upgrade was cut off by a restart of the box"
     assert store.upgrades()["upgrades"][-1]["reason"] == cut
-    ends = time.monotonic() + 60
-    while not store.said("upgrade.returned")[-1:] or (
-        store.said("upgrade.returned")[-1]["reason"] != cut
-    ):
-        assert time.monotonic() < ends
-        time.sleep(0.2)  # another system's work: nothing to wait on
+    store.until_said("upgrade.returned", cut)
 
 
 def test_a_good_release_stays_and_is_gone_back_from_by_a_person(
