@@ -1,11 +1,12 @@
 """Prove that a dead box is replaced by a bundle and one file: in whole Debian systems, timed.
 
-./dev prove first_boot [--bundle FILE] [bookworm trixie]
+./dev prove first_boot [--bundle FILE] [--machine [--base DIR]] [bookworm trixie]
 
 Each system is booted by systemd-nspawn. The bundle is installed without a network, a
 `storewarden.yaml` and a configuration are put where the boot partition is, and the units are
 started in the order of a boot. What is printed is how many seconds each took, and what was found;
-it ends with 1 when something is otherwise than the pages say.
+it ends with 1 when something is otherwise than the pages say. With `--machine` a virtual machine
+is booted instead, with a FAT stick on its USB.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from bench import first_boot_machine, vm
 from release import bundle
 from tests.booted import Booted, boot, unavailable
 
 ROOT = Path(__file__).parents[1]
 TARGETS = {"bookworm": "x86_64-3.11", "trixie": "x86_64-3.13"}
 UNITS = ("storewarden-first-boot", "storewarden")
+CONFIGURATION = ROOT / "examples/rtu_counter"
 NETWORK = "systemd/network/05-storewarden.network"
 FILE = """\
 site: store_0421
@@ -40,7 +43,14 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("suites", nargs="*", default=list(TARGETS))
     options.add_argument("--bundle", type=Path)
+    options.add_argument("--machine", action="store_true")
+    options.add_argument("--base", type=Path, help="folder of a machine's disk; made if need be")
     chosen = options.parse_args()
+    if chosen.machine:
+        with tempfile.TemporaryDirectory() as made:
+            archive = chosen.bundle or bundle.build(Path(made), [TARGETS["bookworm"]])
+            good = first_boot_machine.proved(vm.base(chosen.base), archive, CONFIGURATION)
+        return 0 if good else 1
     if reason := unavailable():
         print(f"prove: {reason}")
         return 2
@@ -91,7 +101,7 @@ def _put_file(box: Booted) -> None:
     text = FILE.format(interface="eth0", address=box.address, gateway=box.gateway)
     (box.folder / "boot").mkdir(exist_ok=True)
     (box.folder / "boot/storewarden.yaml").write_text(text)
-    box.put(ROOT / "examples/rtu_counter", "/boot/config")
+    box.put(CONFIGURATION, "/boot/config")
 
 
 def _start(box: Booted, unit: str) -> None:
