@@ -5,17 +5,18 @@ from __future__ import annotations
 import argparse
 import fcntl
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from edge.cli import words
-from edge.cli.exits import DONE, Failed
+from edge.cli.exits import DONE, Failed, WrongUsage
 from edge.clock import boot_id
 from edge.places import expected_state
 from edge.upgrade import handing, preflight, telling, trial
 from edge.upgrade.health import WATCH
-from edge.upgrade.layout import CURRENT, PREVIOUS, Layout
+from edge.upgrade.layout import CURRENT, PREVIOUS, Layout, is_version
 from edge.upgrade.preflight import Wanted
 from edge.upgrade.recovering import Recovery
 from edge.upgrade.service import Systemd
@@ -34,7 +35,7 @@ def install(chosen: argparse.Namespace) -> int:
     """Make the release of a bundle."""
     from edge.upgrade import bundle, signed
 
-    layout = Layout(root=chosen.root)
+    layout = _changeable(chosen)
     try:
         with _alone(layout):
             there = set(layout.complete_ones())
@@ -55,7 +56,7 @@ def install(chosen: argparse.Namespace) -> int:
 
 def back(chosen: argparse.Namespace) -> int:
     """Switch to what ran before."""
-    layout = Layout(root=chosen.root)
+    layout = _changeable(chosen)
     previous = layout.version(PREVIOUS)
     if previous is None or previous == layout.version(CURRENT):
         there = ", ".join(layout.complete_ones()) or "none"
@@ -65,7 +66,11 @@ def back(chosen: argparse.Namespace) -> int:
 
 def switch(chosen: argparse.Namespace, version: str) -> int:
     """Switch to a release, in the unit where there is one, and say what became of it."""
-    layout = Layout(root=chosen.root)
+    layout = _changeable(chosen)
+    if not is_version(version):
+        raise WrongUsage(
+            f"{version!r} is no version; storewarden upgrade status names what is here"
+        )
     known = len(trial.outcomes(layout))
     if handing.possible(version):
         asked = handing.Asked(
@@ -140,7 +145,7 @@ def _switched(chosen: argparse.Namespace, layout: Layout, version: str) -> Outco
 
 def recover(chosen: argparse.Namespace) -> int:
     """Go back from an upgrade that nobody is at work on any more."""
-    layout = Layout(root=chosen.root)
+    layout = _changeable(chosen)
     service = Systemd(state=expected_state(chosen.config))
     try:
         with _alone(layout):
@@ -163,7 +168,7 @@ def recover(chosen: argparse.Namespace) -> int:
 
 def tell(chosen: argparse.Namespace) -> int:
     """Tell the daemon what it has not heard of."""
-    good = telling.tell(Layout(root=chosen.root), Systemd(state=expected_state(chosen.config)))
+    good = telling.tell(_changeable(chosen), Systemd(state=expected_state(chosen.config)))
     if chosen.json:
         words.print_json({"told": good})
     elif not good:
@@ -243,6 +248,14 @@ def _walk(steps: Iterator[str]) -> None:
     log = logging.getLogger("storewarden")
     for step in steps:
         log.info("upgrade: %s", step)
+
+
+def _changeable(chosen: argparse.Namespace) -> Layout:
+    """Return the folder of the releases; refuses at once who may change nothing in it."""
+    layout = Layout(root=chosen.root)
+    if layout.root.is_dir() and os.geteuid() != 0 and not os.access(layout.root, os.W_OK):
+        raise Failed(f"only root may change what is in {layout.root}: run it with sudo")
+    return layout
 
 
 @contextmanager

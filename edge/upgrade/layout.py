@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import shutil
 from dataclasses import dataclass
@@ -51,6 +52,11 @@ class Layout:
         """Held by whoever changes anything here."""
         return self.root / "lock"
 
+    @property
+    def making(self) -> Path:
+        """Held by install.sh while it makes a release, also where a person runs it."""
+        return self.root / ".lock"
+
     def release(self, version: str) -> Path:
         return self.releases / version
 
@@ -89,9 +95,19 @@ class Layout:
     def prune(self, keep: set[str]) -> list[str]:
         """Remove every release but those in `keep`; returns which went.
 
+        None goes while install.sh makes one: the next upgrade removes them.
+
         Raises:
             OSError: one can't be removed.
         """
+        with self.making.open("ab") as making:
+            try:
+                fcntl.flock(making, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return []
+            return self._prune(keep)
+
+    def _prune(self, keep: set[str]) -> list[str]:
         gone = []
         for folder in sorted(self.releases.iterdir()):
             if folder.name not in keep and folder.is_dir() and not folder.is_symlink():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import tempfile
 from pathlib import Path
 
@@ -134,6 +135,15 @@ def test_a_release_without_its_last_file_does_not_count(tmp_path: Path) -> None:
     assert layout.prune({"0.1.1"}) == ["0.1.0", "0.1.2"]
     assert layout.complete_ones() == ["0.1.1"]
     assert (tmp_path / "current").readlink() == Path("releases/0.1.1")
+
+
+def test_no_release_goes_while_install_sh_makes_one(tmp_path: Path) -> None:
+    layout = Layout(root=tmp_path)
+    layout.release("0.1.2").mkdir(parents=True)
+    with (tmp_path / ".lock").open("ab") as held:  # as install.sh does
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert layout.prune({"0.1.1"}) == []
+    assert layout.prune({"0.1.1"}) == ["0.1.2"]
 
 
 def test_a_unit_is_named_as_systemd_unescapes_it() -> None:
