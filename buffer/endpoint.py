@@ -101,6 +101,9 @@ def read_credentials(endpoint: Endpoint) -> Credentials:
 def _tls(endpoint: Endpoint) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=endpoint.ca)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # Python 3.13 also asks of an authority what many don't have, so that an upgrade of Debian
+    # would cut a store off. Chain, name and time are checked with it or without.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if endpoint.cert:
         # Without a passphrase of its own OpenSSL would ask for one at the terminal.
         context.load_cert_chain(endpoint.cert, endpoint.key, password=lambda: b"")

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import ssl
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -270,6 +272,28 @@ def test_rubbish_from_the_broker_ends_the_link() -> None:
     asyncio.run(main())
 
 
+def test_an_authority_that_tells_no_key_usage_does_with_every_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def strict(**given: Any) -> ssl.SSLContext:
+        context = lenient(**given)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT  # as Python 3.13 does
+        return context
+
+    lenient = ssl.create_default_context
+    monkeypatch.setattr(ssl, "create_default_context", strict)
+    make_certificates(tmp_path, usage=())
+    options = [f"certfile {tmp_path}/server.pem", f"keyfile {tmp_path}/server.key"]
+
+    async def main() -> None:
+        url = f"mqtts://localhost:{broker.port}"
+        async with connector(Endpoint(url=url, client_id="one", ca=f"{tmp_path}/ca.pem"))() as link:
+            assert await deliver(link, message()) == [None]
+
+    with Broker(tmp_path, options=options) as broker:
+        asyncio.run(main())
+
+
 def test_tls_with_our_own_authority_and_a_client_certificate(tmp_path: Path) -> None:
     make_certificates(tmp_path)
     options = [
@@ -334,12 +358,14 @@ def test_a_password_is_not_shown() -> None:
     assert where.port == 8883
 
 
-def make_certificates(folder: Path) -> None:
+USAGE = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
+
+
+def make_certificates(folder: Path, usage: tuple[str, ...] = USAGE) -> None:
     def openssl(*arguments: str) -> None:
         subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
 
     key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
     openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=ca", *usage)
     for name, extra in (
         ("server", "subjectAltName=DNS:localhost"),
