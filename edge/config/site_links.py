@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import SplitResult, urlsplit
 
 from edge.config.model import Http, Mqtt
@@ -34,6 +34,7 @@ def mqtt(node: ys.Node, values: Mapping[str, Any], context: Context) -> Mqtt:
     for one, other in (("cert", "key"), ("key", "cert")):
         if values.get(one) and not values.get(other):
             problems.error(convert.place(node, one), f"{one!r} needs {other!r} beside it")
+    _files(node, values, context)
     root = values.get("topic_root", "storewarden")
     if not _ROOT.fullmatch(root):
         hint = "words, with / between them; no + and no #"
@@ -63,6 +64,16 @@ def mqtt(node: ys.Node, values: Mapping[str, Any], context: Context) -> Mqtt:
     return Mqtt(**rest, renewed=_again(node, context))
 
 
+def _files(node: ys.Node, values: Mapping[str, Any], context: Context) -> None:
+    """The daemon is started in any folder, so a path has to say all."""
+    for key in ("ca", "cert", "key"):
+        path = values.get(key)
+        if path is None or path.is_absolute() or _is_secret(_written(node, key, context)):
+            continue
+        hint = f"write it from / on: /etc/storewarden/tls/{path.name or 'ca.pem'}"
+        context.problems.error(convert.place(node, key), f"{key!r} is no whole path", hint)
+
+
 def _times(node: ys.Node, values: Mapping[str, Any], context: Context) -> None:
     for key, least, most, words in (
         ("drain_jitter", 0.0, 3600.0, "at most 1h"),
@@ -80,11 +91,17 @@ def _times(node: ys.Node, values: Mapping[str, Any], context: Context) -> None:
 
 def _again(node: ys.Node, context: Context) -> Callable[[], str | None] | None:
     """Return what reads the password from its file again; None where there is none."""
-    written = node.items.get("password") if isinstance(node, ys.Mapping) else None
-    found = None if written is None else convert.resolve(written, context)
-    if not isinstance(found, ys.Scalar) or found.tag != "!secret":
-        return None
-    return partial(context.secret, found.text)
+    found = _written(node, "password", context)
+    return partial(context.secret, found.text) if _is_secret(found) else None
+
+
+def _written(node: ys.Node, key: str, context: Context) -> ys.Node | None:
+    written = node.items.get(key) if isinstance(node, ys.Mapping) else None
+    return None if written is None else convert.resolve(written, context)
+
+
+def _is_secret(node: ys.Node | None) -> TypeGuard[ys.Scalar]:
+    return isinstance(node, ys.Scalar) and node.tag == "!secret"
 
 
 def _url(node: ys.Node, values: Mapping[str, Any], context: Context) -> None:
