@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -46,7 +45,10 @@ def add(commands: Any) -> None:
 def act(chosen: argparse.Namespace) -> int:
     name, text = _made(chosen)
     if chosen.write is not None:
-        _write(chosen.write / name, text)
+        from edge.provisioning.writing import replace
+
+        chosen.write.mkdir(parents=True, exist_ok=True)
+        replace(chosen.write / name, text.encode(), 0o644)
         print(chosen.write / name)
     elif chosen.check is not None:
         return _checked(chosen.check / name, text)
@@ -78,18 +80,6 @@ def _made(chosen: argparse.Namespace) -> tuple[str, str]:
     except addresses.Unnameable as unnameable:
         raise Failed(str(unnameable)) from None
     return addresses.NAME, text
-
-
-def _write(file: Path, text: str) -> None:
-    """Write by rename, synced: a power cut leaves the old one or the new one."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    fresh = file.with_suffix(".new")
-    with fresh.open("w", encoding="utf-8") as opened:
-        opened.write(text)
-        opened.flush()
-        os.fsync(opened.fileno())
-    fresh.chmod(0o644)
-    fresh.replace(file)
 
 
 def _checked(file: Path, text: str) -> int:

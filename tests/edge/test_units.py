@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.cli.main import main
 from edge.config.load import load
 from edge.config.secret_files import AnySecret
 from edge.units import addresses, devices
@@ -175,6 +177,18 @@ def test_the_command_writes_it_and_tells_when_it_is_another(tmp_path: Path) -> N
     assert other.stderr == (
         f"{units}/20-devices.conf: is another than the configuration asks for\n"
     )
+
+
+def test_what_the_command_wrote_outlasts_a_power_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, units = folder(tmp_path, DEVICES), tmp_path / "units"
+    synced: list[str] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: synced.append(str(Path(f"/proc/self/fd/{fd}").readlink()))
+    )
+    assert main(["drop-in", "devices", "--config", str(config), "--write", str(units)]) == 0
+    assert synced == [f"{units}/.20-devices.conf.new", str(units)]  # the file, then its name
 
 
 def test_a_refused_configuration_gets_no_drop_in(tmp_path: Path) -> None:
