@@ -190,7 +190,11 @@ async def follow(path: Path, request: Request, seconds: float | None = None) -> 
         reader, writer = await asyncio.open_unix_connection(path, limit=64 * LONGEST)
     except OSError as error:
         denied = isinstance(error, PermissionError)
-        way = "use sudo, or be in its group" if denied else "does it run? storewarden run starts it"
+        way = (
+            "use sudo, or be in its group"
+            if denied
+            else "does it run? systemctl status storewarden"
+        )
         raise NotRunning(f"no daemon answers at {path}: {error.strerror}; {way}") from error
     try:
         writer.write(json.dumps(dict(request)).encode() + b"\n")

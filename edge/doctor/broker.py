@@ -127,7 +127,7 @@ def _presented(box: Box, mqtt: Mqtt, link: ssl.SSLSocket) -> Finding:
 
 def _by_days(check: Check, box: Box, ends: float, seen: str, **words: Path | str) -> Finding:
     days = math.floor((ends - box.now().timestamp()) / 86400)
-    said = f"{seen}, {days} days left"
+    said = f"{seen}, {days} days left" if days >= 0 else f"{seen}, and ended {-days} days ago"
     if days < URGENT:
         return check.problem(said, **words)
     return check.warning(said, **words) if days < WARNED else check.ok(said)

@@ -16,7 +16,8 @@ from edge.doctor.finding import Check, Finding, Subject
 SYNCHRONISED = Check(
     "time.synchronised",
     "does the clock follow a time server?",
-    "timedatectl set-ntp true, and a server that answers in /etc/systemd/timesyncd.conf",
+    "apt-get install -y systemd-timesyncd; timedatectl set-ntp true, and a server that answers in "
+    "/etc/systemd/timesyncd.conf",
 )
 OFFSET = Check(
     "time.offset",

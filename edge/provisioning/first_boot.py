@@ -121,7 +121,15 @@ def examine(source: Path, scratch: Path) -> Outcome:
         _check(staged.stage(scratch / "etc/storewarden", plan.files, whole=True), tested=True)
     except Refused as refused:
         return Outcome(result="refused", said=refused.lines)
-    return Outcome(result="applied", said=plan.said)
+    return Outcome(result="applied", said=(*plan.said, *_whose(read)))
+
+
+def _whose(read: Read) -> Iterator[str]:
+    """Say which boxes alone take the file: of another machine nobody knows here what it is."""
+    if read.wanted.serial is not None:
+        yield f"only a box with the serial number {read.wanted.serial} takes it"
+    if read.wanted.machine is not None:
+        yield f"only the machine {read.wanted.machine} takes it"
 
 
 def _read(source: Path) -> Read:

@@ -13,7 +13,7 @@ from buffer import schemas, storage
 from edge.upgrade import facts, trial
 from edge.upgrade.facts import Facts, NoFacts
 from edge.upgrade.layout import CURRENT, Layout
-from edge.upgrade.service import Look, Service, last_line
+from edge.upgrade.service import Look, Service, first_line
 
 ROOM = 64 << 20
 """Bytes that have to be free where releases and the journal lie."""
@@ -96,7 +96,7 @@ def _of_configuration(layout: Layout, wanted: Wanted, service: Service) -> Itera
     ):
         done = service.as_service(program, *words, "--config", str(wanted.config))
         if done.code:
-            yield f"{wanted.version} {said}: {last_line(done)}"
+            yield f"{wanted.version} {said}: {first_line(done)}"
 
 
 def _of_journal(layout: Layout, wanted: Wanted, new: Facts, service: Service) -> Iterator[str]:

@@ -210,6 +210,12 @@ def _systemctl(*words: str) -> Done:
     return run("systemctl", *words, within=30.0)
 
 
+def first_line(done: Done) -> str:
+    """Return what a command of ours that found mistakes said first: the first of them."""
+    lines = (done.err.strip() or done.out.strip()).splitlines()
+    return lines[0].strip() if lines else f"it ended with {done.code}"
+
+
 def last_line(done: Done) -> str:
     """Return what a command that failed said last."""
     lines: Sequence[str] = (done.err.strip() or done.out.strip()).splitlines()

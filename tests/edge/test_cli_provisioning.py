@@ -233,6 +233,11 @@ def test_a_stick_is_checked_before_it_is_mailed(run: Any, tmp_path: Path) -> Non
     assert run("first-boot", "--from", tmp_path, "--check") == (
         0, "a new box would say:\n  this box is the site s\n  its local time is that of UTC\n", "",
     )  # fmt: skip
+    (tmp_path / "storewarden.yaml").write_text("site: s\nserial: 10000000abcdef12\n")
+    code, out, _ = run("first-boot", "--from", tmp_path, "--check")
+    assert (code, out.splitlines()[-1]) == (
+        0, "  only a box with the serial number 10000000abcdef12 takes it",
+    )  # fmt: skip
     (tmp_path / "storewarden.yaml").write_text("site: s\ntimezone: Utc\n")
     code, out, err = run("first-boot", "--from", tmp_path, "--check")
     assert (code, out) == (1, "")

@@ -29,7 +29,7 @@ if release.get("broken"):
 if words[:2] == ["upgrade", "facts"]:
     print(json.dumps(release["facts"]))
 elif words[0] in release.get("refuses", []):
-    sys.exit("rules/gates.yaml:3:1: no rule")
+    sys.exit("rules/gates.yaml:3:1: no rule\\nstorewarden: 1 problem")
 elif words[0] == "run":
     if release.get("ends"):
         sys.exit(1)
