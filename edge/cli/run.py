@@ -41,14 +41,26 @@ def act(chosen: argparse.Namespace) -> int:
 def serve(folder: Path) -> int:
     """Run the daemon on `folder`, or on the last good configuration when it is refused."""
     os.umask(0o027)  # journal and clips are evidence, and nobody else's to read
+    from edge.alone import Occupied, alone
+    from edge.places import expected_state
+
+    state = expected_state(folder)
+    try:
+        with alone(state):
+            return _served(folder, state)
+    except Occupied as occupied:
+        raise Failed(str(occupied)) from None
+
+
+def _served(folder: Path, state: Path) -> int:
     from edge import daemon
     from edge.clock import boot_id
-    from edge.places import expected_state, places
+    from edge.places import places
     from edge.starting import choose, keep_good
     from rules.problems import ConfigurationRefused
 
     try:
-        start = choose(folder, expected_state(folder), boot_id())
+        start = choose(folder, state, boot_id())
     except ConfigurationRefused as none:
         words.show_problems(none.problems)
         raise Failed(f"{folder}: refused, and there is no last good configuration") from None
