@@ -74,6 +74,18 @@ def _speak_json() -> None:
         sys.stdout.reconfigure(encoding="utf-8")
 
 
+def _give_up_what_waits() -> None:
+    """Drop what could not be written: Python would try again at its end, and say so its own way."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _into_nothing()
+
+
+def _into_nothing() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0 done, 1 the answer is no, 2 wrong usage."""
     given = sys.argv[1:] if arguments is None else list(arguments)
@@ -97,11 +109,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of a pipe has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _into_nothing()
         return DONE
     except OSError as error:  # a file that can't be read, a folder that can't be made
         where = f"{error.filename}: " if error.filename else ""
         print(f"storewarden: {where}{error.strerror or error}", file=sys.stderr)
+        _give_up_what_waits()
         return NO
     return int(code)
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -71,3 +72,11 @@ def test_closed_streams_are_no_mistake(config: str, monkeypatch: pytest.MonkeyPa
 
     assert main(["rules", "list", "--config", config]) == 0
     assert main(["rules", "list", "--config", "/nowhere"]) == 2
+
+
+def test_a_full_disk_behind_stdout_is_said_once(config: str) -> None:
+    words = (sys.executable, "-P", "-m", "edge.cli.main", "check", "--config", config)
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.stderr.splitlines()[-1] == "storewarden: No space left on device"
+    assert done.returncode == 1
