@@ -44,17 +44,19 @@ class Central:
         """Start, and return once it listens."""
         program = mosquitto()
         assert program is not None
+        seen = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [program, "-c", str(self.folder / "mosquitto.conf")], stderr=log
             )
-        self._until(" running")
+        self._until(" running", seen)
 
     def read_again(self) -> None:
         """Have it read its access list and the list of revoked certificates again."""
         assert self._process is not None
+        seen = self.log.stat().st_size
         self._process.send_signal(signal.SIGHUP)
-        self._until("Reloading config")
+        self._until("Reloading config", seen)
 
     def stop(self) -> None:
         """End it, if it runs."""
@@ -80,10 +82,10 @@ class Central:
             **more,  # type: ignore[arg-type]
         )
 
-    def _until(self, word: str) -> None:
-        seen = 0 if word == " running" else self.log.stat().st_size
+    def _until(self, word: str, seen: int) -> None:
+        """Wait until the log has `word` after its first `seen` bytes."""
         deadline = time.monotonic() + LIMIT
-        while word not in self.log.read_text()[seen if word == " running" else 0 :]:
+        while word.encode() not in self.log.read_bytes()[seen:]:
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.05)
 
