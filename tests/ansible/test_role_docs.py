@@ -49,6 +49,20 @@ def test_every_variable_has_the_default_that_is_specified() -> None:
             assert defaults[name] == told["default"], name
 
 
+def test_the_other_roles_specify_every_variable_with_its_default() -> None:
+    roles = [one for one in ROLE.parent.iterdir() if one != ROLE]
+    assert {"bridge", "broker", "certificates", "targets"} == {one.name for one in roles}
+    for role in roles:
+        specs = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())
+        entries = specs["argument_specs"].values()
+        told = {name: one for entry in entries for name, one in entry["options"].items()}
+        defaults = yaml.safe_load((role / "defaults" / "main.yml").read_text())
+        assert defaults.keys() == told.keys(), role
+        for name, default in defaults.items():
+            if "{{" not in str(default):
+                assert told[name]["default"] == default, name
+
+
 def test_what_a_variable_may_hold_is_told_by_its_type() -> None:
     types = {"str", "bool", "int", "list", "dict"}
     assert {told["type"] for told in options().values()} == types
