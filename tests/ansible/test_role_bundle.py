@@ -3,15 +3,21 @@
 import hashlib
 import importlib.util
 import io
+import json
+import subprocess
+import sys
 import tarfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.ansible.fleet_files import ANSIBLE
+from edge.upgrade import signed
+from release import sign
+from tests.ansible.fleet_files import ANSIBLE, ansible
 
 TOP = "storewarden-1.2.3"
 FILES = {"install.sh": b"#!/bin/sh\n", "systemd/storewarden.service": b"[Service]\n"}
@@ -114,3 +120,37 @@ def test_what_goes_to_the_machine_is_known_by_where_install_sh_puts_it() -> None
         "/usr/lib/sysusers.d/d.conf",
         "/etc/systemd/system.conf.d/e.conf",
     ]
+
+
+@pytest.mark.parametrize(
+    ("principal", "taken"), [("release", True), ("somebody,rel*", True), ("somebody", False)]
+)
+def test_the_role_and_the_box_take_the_same_signers(
+    principal: str, taken: bool, tmp_path: Path
+) -> None:
+    key, there = tmp_path / "key", tmp_path / TOP
+    subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)), check=True)
+    (there / "systemd").mkdir(parents=True)
+    for name, text in {**FILES, "SHA256SUMS": sums(FILES)}.items():
+        (there / name).write_bytes(text)
+    sign.sign(there / "SHA256SUMS", key)
+    with tarfile.open(tmp_path / "bundle.tar.gz", "w:gz") as archive:
+        archive.add(there, TOP)
+    signers = tmp_path / "release-signers"
+    line = sign.signer(key.with_suffix(".pub").read_text())
+    signers.write_text(line.replace(sign.PRINCIPAL, principal, 1))
+
+    try:
+        signed.verify(there, signers, unsigned=False)
+        box = True
+    except signed.NotTrusted:
+        box = False
+    asked = {"path": str(tmp_path / "bundle.tar.gz"), "signers": signers.read_text()}
+    role = ansible(
+        "ansible", "localhost", "-i", "localhost,", "-c", "local",
+        "-M", ANSIBLE / "plugins/modules",
+        "-e", json.dumps({"ansible_python_interpreter": sys.executable}),
+        "-m", "storewarden_bundle", "-a", json.dumps(asked),
+    )  # fmt: skip
+    assert (box, role.returncode == 0) == (taken, taken), role.stdout + role.stderr
+    assert taken or "it is signed by somebody who may not" in role.stdout
