@@ -69,7 +69,7 @@ release() {
 	fits
 	releases=$root/opt/storewarden/releases
 	target=$releases/$version
-	if ! { mkdir -p "$releases" && : >>"$root/opt/storewarden/.lock"; } 2>/dev/null; then
+	if ! { mkdir -p "$releases" && touch "$root/opt/storewarden/.lock"; } 2>/dev/null; then
 		refuse "$root/opt/storewarden can't be written: are you root, and is the disk writable?"
 	fi
 	exec 9>"$root/opt/storewarden/.lock"
@@ -84,6 +84,7 @@ release() {
 	else
 		say "making $target"
 		rm -rf "$target"
+		trap 'rm -rf "$target"' EXIT # a full disk gets its room back
 		"$(readlink -f "$(command -v "$python")")" -m venv --without-pip "$target"
 		pip=$(echo wheels/pip-*.whl)
 		"$target/bin/python" -I "$pip/pip" install --quiet --disable-pip-version-check \
@@ -96,6 +97,7 @@ release() {
 		sync "$target/.complete.new"
 		mv "$target/.complete.new" "$target/.complete"
 		sync "$target"
+		trap - EXIT
 	fi
 	current=$root/opt/storewarden/current
 	if [ ! -L "$current" ]; then

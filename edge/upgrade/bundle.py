@@ -67,6 +67,8 @@ def unpacked(bundle: Path, room: Path) -> Iterator[Path]:
     Raises:
         NotInstalled: it is damaged, or there is not enough room.
     """
+    for left in room.glob(".bundle-*"):  # of one that was killed, or cut off
+        shutil.rmtree(left, ignore_errors=True)
     made = tempfile.mkdtemp(prefix=".bundle-", dir=room)
     try:
         try:

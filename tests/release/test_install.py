@@ -36,6 +36,17 @@ def version_of(root: Path) -> str:
     return subprocess.run((program, "--version"), capture_output=True, text=True).stdout
 
 
+def test_a_disk_that_is_full_gets_its_room_back(unpacked: Path, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    small = 'ulimit -f 128; exec "$@"'  # no file above 64 kB: as good as full
+    words = (unpacked / "install.sh", "--root", root, "--python", sys.executable, "release")
+    done = subprocess.run(("sh", "-c", small, "-", *words), capture_output=True, text=True)
+
+    assert "install.sh: pip could not install the wheels" in done.stderr
+    assert done.returncode == 1
+    assert list((root / "opt/storewarden/releases").iterdir()) == []
+
+
 def a_python(tmp_path: Path, says: str) -> str:
     """Return the path of a program that answers as a Python of another kind would."""
     program = tmp_path / "python"
@@ -196,9 +207,15 @@ def test_without_python_it_says_which_package_has_it(unpacked: Path, tmp_path: P
     assert "there is no python9 here; Debian has it as package python3" in done.stderr
 
 
-def test_a_place_that_cannot_be_written_is_said(unpacked: Path, tmp_path: Path) -> None:
-    (tmp_path / "root").mkdir()
-    (tmp_path / "root/opt").write_text("no folder")
+@pytest.mark.parametrize("way", ["no folder", "read-only"])
+def test_a_place_that_cannot_be_written_is_said(unpacked: Path, tmp_path: Path, way: str) -> None:
+    opt = tmp_path / "root/opt"
+    opt.parent.mkdir()
+    if way == "no folder":
+        opt.write_text(way)
+    else:  # all folders are there, as on a read-only file system, and no file can be made
+        (opt / "storewarden/releases").mkdir(parents=True)
+        (opt / "storewarden/.lock").symlink_to("/nowhere/.lock")
     done = install(unpacked, tmp_path / "root", "release")
 
     assert done.returncode == 1

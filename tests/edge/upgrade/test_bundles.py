@@ -119,8 +119,9 @@ def installed(tmp_path: Path, made: Path) -> str:
 
 
 def test_a_bundle_becomes_a_release_and_leaves_nothing_else(tmp_path: Path) -> None:
-    assert installed(tmp_path, packed(tmp_path, unpacked(tmp_path))) == "0.1.1"
     root = tmp_path / "opt" / "storewarden"
+    (root / ".bundle-cut_off" / "storewarden-0.1.1").mkdir(parents=True)
+    assert installed(tmp_path, packed(tmp_path, unpacked(tmp_path))) == "0.1.1"
     assert sorted(p.name for p in root.iterdir()) == ["releases"]
     assert (root / "releases" / "0.1.1" / COMPLETE).exists()
 
