@@ -83,10 +83,11 @@ def switch(chosen: argparse.Namespace, version: str) -> int:
         words.show(
             f"it goes on by itself, also without you: journalctl -fu {handing.unit(version)}"
         )
-        done = handing.hand_over(version, asked)
+        handing.hand_over(version, asked)
         fresh = trial.outcomes(layout)[known:]
         if not fresh:
-            raise Failed(f"{handing.unit(version)}: {done.err.strip() or 'it said nothing'}")
+            log = f"journalctl -u {handing.unit(version)} -n 20"
+            raise Failed(f"it ended before it had an outcome; {log} says why")
         return _said(chosen, fresh[-1])
     if (given := handing.taken(version)) is not None:
         chosen.watch, chosen.one_way, chosen.keep = given.watch, given.one_way, given.keep
@@ -253,8 +254,10 @@ def _walk(steps: Iterator[str]) -> None:
 def _changeable(chosen: argparse.Namespace) -> Layout:
     """Return the folder of the releases; refuses at once who may change nothing in it."""
     layout = Layout(root=chosen.root)
-    if layout.root.is_dir() and os.geteuid() != 0 and not os.access(layout.root, os.W_OK):
-        raise Failed(f"only root may change what is in {layout.root}: run it with sudo")
+    if layout.root.is_dir() and not os.access(layout.root, os.W_OK):
+        if os.geteuid() != 0:
+            raise Failed(f"only root may change what is in {layout.root}: run it with sudo")
+        raise Failed(f"{layout.root} can't be written; mount its file system writable")
     return layout
 
 

@@ -44,7 +44,7 @@ async def _look(box: Box) -> AsyncIterator[Finding]:
         if layout.complete(previous):
             yield PREVIOUS.ok(previous)
         else:
-            yield PREVIOUS.warning(f"{previous} is no whole release", "storewarden upgrade install")
+            yield PREVIOUS.warning(f"{previous} is no whole release", "storewarden upgrade install BUNDLE")
     if layout.trial.exists():
         on = trial.read(layout)
         said = f"{on.from_} to {on.to} since {on.began}" if on else "its file can't be read"

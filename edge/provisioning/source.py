@@ -53,6 +53,7 @@ class Source:
             with self._writable():
                 if without_password is not None and not self.stick:
                     _write(self.folder / FILE, without_password)
+                    said.append(f"  the broker's password was taken out of {FILE}")
                 _write(self.folder / RESULT, result)
         except OSError as error:
             said.append(f"{self.shown}: nothing could be written there: {error.strerror or error}")
