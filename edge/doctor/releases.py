@@ -44,7 +44,8 @@ async def _look(box: Box) -> AsyncIterator[Finding]:
         if layout.complete(previous):
             yield PREVIOUS.ok(previous)
         else:
-            yield PREVIOUS.warning(f"{previous} is no whole release", "storewarden upgrade install BUNDLE")
+            way = "storewarden upgrade install BUNDLE"
+            yield PREVIOUS.warning(f"{previous} is no whole release", way)
     if layout.trial.exists():
         on = trial.read(layout)
         said = f"{on.from_} to {on.to} since {on.began}" if on else "its file can't be read"

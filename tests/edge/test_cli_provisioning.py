@@ -178,6 +178,7 @@ def test_a_file_in_boot_is_done_once_and_loses_its_password(run: Any, root: Path
     assert out == (
         f"{boot}: applied\n  this box is the site store_0421\n  broker: mqtt://10.0.0.9\n"
         "  the broker's password is in its secrets\n"
+        "  the broker's password was taken out of storewarden.yaml\n"
     )
     assert (boot / "storewarden.yaml").read_text() == file.replace("'hunter2'", "~")
     result = (boot / "storewarden-result.txt").read_text()
