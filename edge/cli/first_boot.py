@@ -58,16 +58,16 @@ def act(chosen: argparse.Namespace) -> int:
     if chosen.check:
         return _examined(chosen)
     box = Box(root=chosen.root)
+    from edge.provisioning.source import Source, sources
+
     if chosen.source is not None:
-        from edge.provisioning.source import Source
-
-        return _told(tried([Source(folder=chosen.source, shown=str(chosen.source))], box), chosen)
-    from edge.provisioning.source import sources
-
-    wait = 0.0 if (box.configuration / "site.yaml").exists() else WAIT
-    with sources(box.root, wait=wait, at=MOUNTED) as found:
-        done = tried(found, box)
+        done = tried([Source(folder=chosen.source, shown=str(chosen.source))], box)
         code = _told(done, chosen)
+    else:
+        wait = 0.0 if (box.configuration / "site.yaml").exists() else WAIT
+        with sources(box.root, wait=wait, at=MOUNTED) as found:
+            done = tried(found, box)
+            code = _told(done, chosen)
     if box.root == Path("/") and any(outcome.result == "applied" for _, outcome in done):
         command = ("systemctl", "daemon-reload")  # what the service may open has changed
         subprocess.run(command, check=False, capture_output=True, timeout=60)  # noqa: S603
