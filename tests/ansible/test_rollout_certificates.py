@@ -97,6 +97,30 @@ def test_a_second_run_changes_nothing(fleet: Fleet) -> None:
     assert fleet.pair("store_1")[0].read_bytes() == before
 
 
+def test_without_a_setting_the_authority_lies_beside_the_stores(tmp_path: Path) -> None:
+    alone = Fleet(tmp_path)
+    shutil.rmtree(tmp_path / "group_vars")
+    folder = tmp_path / "broker"
+    words = ("-e", f"broker_folder={folder} broker_data={folder} broker_owner=root")
+    words += ("-e", "broker_become=false")
+    alone.play("broker", *words)
+    assert (folder / "ca.pem").read_bytes() == (alone.authority / "ca.pem").read_bytes()
+    assert "DNS:localhost\n" in _names(folder / "server.pem")
+    named = (*words, "-e", '{"certificates_server_names": ["mqtt.example.com", "192.0.2.7"]}')
+    alone.play("broker", *named)
+    assert "DNS:mqtt.example.com, IP Address:192.0.2.7\n" in _names(folder / "server.pem")
+    assert changes(alone.play("broker", *named)) == {"localhost": 0}
+
+    revoke = ("-i", alone.inventory, "playbooks/revoke.yml", "-e", "store=store_1")
+    assert (
+        "no certificate was ever issued to store_1" in ansible("ansible-playbook", *revoke).stdout
+    )
+
+
+def _names(certificate: Path) -> str:
+    return openssl("x509", "-in", certificate, "-noout", "-ext", "subjectAltName")
+
+
 def _daemon(fleet: Fleet, tmp_path: Path, broker: Central) -> Daemon:
     config = tmp_path / "config"
     config.mkdir()
