@@ -72,7 +72,8 @@ def read_file(path: Path, problems: Problems, name: str | None = None) -> Node |
     try:
         text = path.read_bytes().decode("utf-8")
     except OSError as error:
-        problems.error(Mark(shown, 1, 1), f"cannot read it: {error.strerror}")
+        hint = "run it with sudo" if isinstance(error, PermissionError) else ""
+        problems.error(Mark(shown, 1, 1), f"cannot read it: {error.strerror}", hint)
         return None
     except UnicodeDecodeError as error:
         problems.error(Mark(shown, 1, 1), f"not UTF-8: byte {error.start} can't be read")

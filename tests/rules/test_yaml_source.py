@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -234,3 +235,19 @@ def test_any_text_is_read_or_refused_and_never_raises(text: str) -> None:
         assert problems != ""
         return
     assert composed is not None or node is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
+def test_who_may_not_read_a_file_is_told_what_helps(tmp_path: Path) -> None:
+    site = tmp_path / "site.yaml"
+    site.write_text("site: s\n")
+    site.chmod(0o600)
+    problems = Problems()
+    os.seteuid(65534)
+    try:
+        ys.read_file(site, problems, "site.yaml")
+    finally:
+        os.seteuid(0)
+    assert str(problems) == (
+        "site.yaml:1:1: cannot read it: Permission denied\n    run it with sudo"
+    )
