@@ -25,6 +25,7 @@ def test_a_box_is_installed_kept_changed_and_removed(suite: str, tmp_path: Path)
         _what_is_refused_replaces_nothing(one)
         _a_changed_rule_is_reloaded(one)
         _a_changed_secret_restarts(one)
+        _a_refused_part_of_the_host_holds_up_no_other(one)
         _nothing_is_changed_in_an_evacuation(one)
         _it_is_removed_and_its_past_stays(one, tmp_path / "wires.log")
         _purged_it_leaves_nothing(one)
@@ -114,6 +115,13 @@ def _a_changed_secret_restarts(one: Box) -> None:
     assert one.pid() != pid
 
 
+def _a_refused_part_of_the_host_holds_up_no_other(one: Box) -> None:
+    played = one.play(good=False, storewarden_host_watchdog="2min", storewarden_host_root="overlay")
+    assert "an overlay needs Raspberry Pi OS" in played.said
+    words = ("systemctl", "show", "-p", "RuntimeWatchdogUSec")
+    assert one.store.run(*words).stdout == "RuntimeWatchdogUSec=2min\n"
+
+
 def _nothing_is_changed_in_an_evacuation(one: Box) -> None:
     one.store.run("storewarden", "evacuate", "start", "--reason", "smoke")
     assert "an evacuation or an upgrade is under way" in one.play(good=False).said
@@ -131,6 +139,7 @@ def _it_is_removed_and_its_past_stays(one: Box, log: Path) -> None:
     kept = {name: text.split(" ", 2)[2] for name, text in one.files().items()}
     assert kept == {name: text.split(" ", 2)[2] for name, text in before.items()}
     assert one.store.run("id", "storewarden", check=False).returncode == 1
+    assert "storewarden" not in one.store.run("systemctl", "list-units", "--failed").stdout
     left = one.store.run("systemctl", "cat", "storewarden", check=False)
     assert "No files found" in left.stderr
     listed = one.store.run(*LISTED.split(), check=False).stdout.splitlines()
