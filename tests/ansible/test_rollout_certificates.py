@@ -101,8 +101,8 @@ def test_without_a_setting_the_authority_lies_beside_the_stores(tmp_path: Path) 
     alone = Fleet(tmp_path)
     shutil.rmtree(tmp_path / "group_vars")
     folder = tmp_path / "broker"
-    words = ("-e", f"broker_folder={folder} broker_data={folder} broker_owner=root")
-    words += ("-e", "broker_become=false")
+    given = f"broker_folder={folder} broker_data={folder} broker_owner=root broker_become=false"
+    words = ("-e", given)
     alone.play("broker", *words)
     assert (folder / "ca.pem").read_bytes() == (alone.authority / "ca.pem").read_bytes()
     assert "DNS:localhost\n" in _names(folder / "server.pem")
