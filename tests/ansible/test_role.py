@@ -1,5 +1,6 @@
 """The role against booted Debian 12 and 13, over ssh: from nothing to a store, and back."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -131,10 +132,10 @@ def _nothing_is_changed_in_an_evacuation(one: Box) -> None:
 def _it_is_removed_and_its_past_stays(one: Box, log: Path) -> None:
     order = ("order", "siren_front", "sound", "--for", "60s", "--reason", "a test")
     one.store.run("storewarden", *order)
-    assert log.read_text().splitlines()[-1].strip() == "do0 is on"
+    _until_it_says(log, "do0 is on")
     before = one.files()
     one.play(storewarden_state="absent")
-    assert log.read_text().splitlines()[-1].strip() == "do0 is off"
+    _until_it_says(log, "do0 is off")
     assert (one.store.folder / "var/lib/storewarden/journal.db").is_file()
     kept = {name: text.split(" ", 2)[2] for name, text in one.files().items()}
     assert kept == {name: text.split(" ", 2)[2] for name, text in before.items()}
@@ -146,6 +147,14 @@ def _it_is_removed_and_its_past_stays(one: Box, log: Path) -> None:
     host = {"/etc/ssh/sshd_config.d/10-storewarden.conf"}
     host |= {f"/etc/systemd/{n}.conf.d/zz-storewarden-host.conf" for n in ("journald", "system")}
     assert set(listed) - host == {"/etc/storewarden", "/var/lib/storewarden"}
+
+
+def _until_it_says(log: Path, last: str) -> None:
+    """Wait until the last line of the simulated module is this one."""
+    ends = time.monotonic() + 20
+    while [line.strip() for line in log.read_text().splitlines()][-1:] != [last]:
+        assert time.monotonic() < ends, log.read_text()
+        time.sleep(0.1)  # another process's work: nothing to wait on
 
 
 def _purged_it_leaves_nothing(one: Box) -> None:
