@@ -40,15 +40,15 @@ def possible(version: str, environment: Mapping[str, str] = os.environ) -> bool:
     return service.run("systemctl", "cat", unit(version), within=30.0).code == 0
 
 
-def hand_over(version: str, asked: Asked) -> service.Done:
-    """Have the unit of `version` do it, to its end.
+def hand_over(version: str, asked: Asked) -> None:
+    """Have the unit of `version` do it, to its end; what became of it is in the outcomes.
 
     Raises:
         OSError: only root may.
     """
     file = _file(version)
     file.write_bytes(msgspec.json.encode(asked))
-    return service.run("systemctl", "start", unit(version), within=WITHIN)
+    service.run("systemctl", "start", unit(version), within=WITHIN)
 
 
 def taken(version: str, environment: Mapping[str, str] = os.environ) -> Asked | None:
