@@ -6,7 +6,7 @@ import asyncio
 import re
 import sqlite3
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ class Look:
     active: bool
     """It runs, and has said that it is ready."""
     ended: bool
-    """It has ended, or is about to be started again by itself."""
+    """It has ended by itself, or ends, or is about to be started again by itself."""
     pid: int
     """0 when nothing runs."""
     restarts: int
@@ -117,13 +117,10 @@ class Systemd:
         if done.code:
             return NOTHING
         shown = dict(line.partition("=")[::2] for line in done.out.splitlines())
-        state, sub = shown.get("ActiveState", ""), shown.get("SubState", "")
-        pid = int(shown.get("MainPID") or 0)
-        waits = int(shown.get("Job") or 0) > 0  # for its stop, or its start
         return look(
-            active=state in ("active", "reloading") and not waits,
-            ended=sub.startswith("auto-restart") or (state in ("failed", "inactive") and not waits),
-            pid=pid,
+            active=shown.get("ActiveState") in ("active", "reloading") and not waits(shown),
+            ended=ended(shown),
+            pid=int(shown.get("MainPID") or 0),
             restarts=int(shown.get("NRestarts") or 0),
             state=self.state,
         )
@@ -141,6 +138,22 @@ class Systemd:
 
     def tell(self, request: dict[str, Any]) -> bool:
         return answer(request) is not None
+
+
+def waits(shown: Mapping[str, str]) -> bool:
+    """Return whether somebody asked for its stop or its start, and it is not done yet."""
+    return int(shown.get("Job") or 0) > 0
+
+
+def ended(shown: Mapping[str, str]) -> bool:
+    """Return whether the unit has ended, or ends, by itself; `shown` as `systemctl show` says it.
+
+    What it does after its end (`ExecStopPost`) and the pause before the next start are part of it.
+    """
+    if shown.get("SubState", "").startswith("auto-restart"):
+        return True
+    gone = shown.get("ActiveState") in ("deactivating", "failed", "inactive")
+    return gone and not waits(shown)
 
 
 def look(*, active: bool, ended: bool, pid: int, restarts: int, state: Path) -> Look:

@@ -38,7 +38,7 @@ def good(store: Installed, before: list[str], journal: str, version: str = "0.1.
         (
             "0.2.7",
             broken_releases.later(4, '__import__("os").abort()'),
-            "0.2.7 was started again ",
+            "0.2.7 ended by itself ",
         ),
     ],
     ids=["import", "crash"],
