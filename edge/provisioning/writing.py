@@ -30,18 +30,11 @@ def write_new(folder: Path, files: Mapping[str, str | bytes]) -> list[str]:
     written = []
     for name, content in files.items():
         path = folder / name
-        _folders(folder, path.parent)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        try:
-            opened = os.open(path, flags, 0o600)
-        except FileExistsError:
+        if os.path.lexists(path):
             continue
-        with os.fdopen(opened, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
+        _folders(folder, path.parent)
+        replace(path, content.encode() if isinstance(content, str) else content, SECRET_MODE)
         owned(path)
-        sync(path.parent)
         written.append(name)
     return written
 
@@ -50,17 +43,21 @@ def replace(path: Path, content: bytes, mode: int) -> None:
     """Write a file anew; whoever reads it, also after a power cut, finds the old or the new one.
 
     Raises:
-        OSError: it can't be written.
+        OSError: it can't be written; its `filename` says which. What was there is as it was.
     """
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)
-    opened = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
-    with os.fdopen(opened, "wb") as file:
-        os.fchmod(file.fileno(), mode)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    try:
+        opened = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+        with os.fdopen(opened, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from None
     sync(path.parent)
 
 

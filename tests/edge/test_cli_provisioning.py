@@ -130,6 +130,30 @@ def test_init_changes_no_file_that_is_there(run: Any, tmp_path: Path) -> None:
     assert load(tmp_path).site.site == "first"
 
 
+def test_a_disk_that_is_full_is_said_with_the_file_and_leaves_no_half_of_it(tmp_path: Path) -> None:
+    folder, unit = tmp_path / "config", tmp_path / "unit.d"
+    program = (sys.executable, "-m", "edge.cli.main")
+
+    def in_so_many_bytes(most: int, *words: object) -> subprocess.CompletedProcess[str]:
+        command = ("prlimit", f"--fsize={most}", *program, *map(str, words))
+        return subprocess.run(command, capture_output=True, text=True)
+
+    init = ("init", "--config", folder, "--site", "store_0421")
+    full = in_so_many_bytes(64, *init)
+    assert (full.returncode, full.stdout) == (1, "")
+    assert full.stderr == f"storewarden: {folder}/site.yaml: File too large\n"
+    assert [path for path in folder.rglob("*") if path.is_file()] == []
+    assert in_so_many_bytes(1 << 20, *init, "--into").returncode == 0
+
+    drop_in = ("drop-in", "devices", "--config", folder, "--write", unit)
+    assert in_so_many_bytes(1 << 20, *drop_in).returncode == 0
+    (file,) = unit.iterdir()
+    before = file.read_text()
+    full = in_so_many_bytes(64, *drop_in)
+    assert (full.returncode, full.stderr) == (1, f"storewarden: {file}: File too large\n")
+    assert (list(unit.iterdir()), file.read_text()) == ([file], before)
+
+
 def test_init_says_when_what_was_there_has_mistakes(run: Any, tmp_path: Path) -> None:
     (tmp_path / "site.yaml").write_text("site: s\nzone: x\n")
     code, _, err = run("init", "--config", tmp_path, "--into", "--site", "s")
