@@ -106,9 +106,14 @@ def test_without_a_setting_the_authority_lies_beside_the_stores(tmp_path: Path) 
     alone.play("broker", *words)
     assert (folder / "ca.pem").read_bytes() == (alone.authority / "ca.pem").read_bytes()
     assert "DNS:localhost\n" in _names(folder / "server.pem")
-    named = (*words, "-e", '{"certificates_server_names": ["mqtt.example.com", "192.0.2.7"]}')
+    named = (
+        *words,
+        "-e",
+        '{"certificates_server_names": ["mqtt.example.com", "192.0.2.7", "2001:db8::7"]}',
+    )
     alone.play("broker", *named)
-    assert "DNS:mqtt.example.com, IP Address:192.0.2.7\n" in _names(folder / "server.pem")
+    shown = "DNS:mqtt.example.com, IP Address:192.0.2.7, IP Address:2001:DB8:0:0:0:0:0:7\n"
+    assert shown in _names(folder / "server.pem")
     assert changes(alone.play("broker", *named)) == {"localhost": 0}
 
     revoke = ("-i", alone.inventory, "playbooks/revoke.yml", "-e", "store=store_1")
