@@ -24,7 +24,7 @@ from edge.described import described
 from edge.encode import utc
 from edge.places import Places
 from edge.speaker import Speaker
-from edge.starting import Start
+from edge.starting import Start, keep_accepted
 from edge.turn import Turn
 from edge.watch import WORDS, Plan, Watch
 from rules.problems import ConfigurationRefused, Problems
@@ -185,13 +185,16 @@ class Changes:
             self._watch = None
             watch_file.remove(places.state)
         if self._watch is None:
-            try:
-                await aside.run(last_good.keep, found, places.state)
-            except OSError as error:
-                log.error("%s: %s; the new rules run all the same", places.state, error.strerror)  # noqa: TRY400
+            await aside.run(keep_accepted, found, places.state)
         self._accept(None)
         await self.parts.cloud.retry_refused()
         await self._install(found, "config.reloaded", {"config": found.hash})
+
+    async def upgraded(self) -> None:
+        """Keep what runs as the last good one: the release is no longer on trial."""
+        async with self._busy:
+            if self._watch is None:
+                await aside.run(keep_accepted, self.parts.configuration, self._places.state)
 
     # --- apply -----------------------------------------------------------------------------------
 

@@ -58,6 +58,7 @@ class Changing(Protocol):
     async def apply(self, request: Request) -> dict[str, Any]: ...
     async def end_watch(self, request: Request) -> dict[str, Any]: ...
     async def reload(self) -> dict[str, Any]: ...
+    async def upgraded(self) -> None: ...
     def status(self) -> dict[str, Any]: ...
 
 
@@ -319,6 +320,8 @@ class Desk:
         if "from" not in fields or "to" not in fields:
             raise Misused("an upgrade is from a version to a version")
         await self._asked(kind, fields, Priority.operations)
+        if self._changes is not None:
+            await self._changes.upgraded()
         return {"upgrade": kind}
 
     def _changing(self) -> Changing:

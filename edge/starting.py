@@ -13,6 +13,8 @@ from edge.config.last_good import hash_of_last_good, keep, load_or_last_good
 from edge.config.model import Configuration
 from edge.config.reverted import Reverted
 from edge.encode import utc
+from edge.upgrade import trial
+from edge.upgrade.layout import ROOT, Layout
 from edge.watch import CRASHES, Plan
 from rules.problems import Problems
 
@@ -52,14 +54,25 @@ def choose(folder: Path, state_folder: Path, boot: str) -> Start:
 
 
 def keep_good(start: Start, state_folder: Path) -> None:
-    """Keep a copy of what starts, unless it is refused or still on trial.
-
-    Raises:
-        OSError: the state folder can't be written.
-    """
-    state_folder.mkdir(parents=True, exist_ok=True)
+    """Keep a copy of what starts, unless it is refused or still on trial."""
     if start.refused is None and start.watch is None:
-        keep(start.configuration, state_folder)
+        keep_accepted(start.configuration, state_folder)
+
+
+def keep_accepted(configuration: Configuration, state_folder: Path, root: Path = ROOT) -> None:
+    """Let what was accepted be the last good configuration; where that can't be written, log it.
+
+    While the release is on trial it stays what it is: the release before has to find, when it is
+    gone back to, what it ran, and may not take what this one takes. `root` is that of releases.
+    """
+    upgrading = trial.read(Layout(root=root)) is not None
+    if upgrading and hash_of_last_good(state_folder):
+        return
+    try:
+        state_folder.mkdir(parents=True, exist_ok=True)
+        keep(configuration, state_folder)
+    except OSError as error:
+        log.error("%s: %s; the rules run all the same", state_folder, error.strerror)  # noqa: TRY400
 
 
 def _plan(folder: Path, state_folder: Path) -> Plan | None:

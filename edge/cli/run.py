@@ -69,10 +69,7 @@ def _served(folder: Path, state: Path) -> int:
     for problem in start.configuration.problems.warnings:
         log.warning("%s", problem)
     where = places(folder, start.configuration)
-    try:
-        keep_good(start, where.state)
-    except OSError as error:
-        log.error("%s: %s; the rules run all the same", where.state, error.strerror)  # noqa: TRY400
+    keep_good(start, where.state)
     try:
         asyncio.run(daemon.run(where, start))
     except ExceptionGroup:

@@ -22,7 +22,10 @@ from edge.config.last_good import (
 )
 from edge.config.load import load
 from edge.config.reverted import Reverted
-from edge.starting import choose, keep_good
+from edge.starting import choose, keep_accepted, keep_good
+from edge.upgrade import trial
+from edge.upgrade.layout import Layout
+from edge.upgrade.trial import Trial
 from edge.watch import Plan
 from tests.edge.shop import RULES_YAML, shop, written
 
@@ -92,6 +95,23 @@ def test_the_third_crash_within_one_boot_is_blamed_on_the_rules(tmp_path: Path) 
     assert start.reverted is not None
     assert start.reverted.reason == "the daemon ended unexpectedly 3 times within the watch"
     assert "rules:1:1: was reverted at" in str(start.refused)
+
+
+def test_a_release_on_trial_leaves_the_good_configuration_to_the_one_before(tmp_path: Path) -> None:
+    state, layout = tmp_path / "state", Layout(root=tmp_path)
+    plan = Trial(from_="0.1.0", to="0.2.0", began="2026-11-22T20:00:00Z")
+    trial.write(layout, plan)
+    first = shop(tmp_path / "config")
+    keep_accepted(first, state, tmp_path)
+    assert hash_of_last_good(state) == first.hash, "one is better than none"
+
+    new = shop(tmp_path / "config", rules=LONGER)
+    keep_accepted(new, state, tmp_path)
+    assert hash_of_last_good(state) == first.hash
+
+    trial.end(layout)
+    keep_accepted(new, state, tmp_path)
+    assert hash_of_last_good(state) == new.hash
 
 
 def test_power_cuts_and_stops_are_no_crashes(tmp_path: Path) -> None:

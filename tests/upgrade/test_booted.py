@@ -13,6 +13,13 @@ from tests.upgrade.installed import Installed, copied
 
 pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64", reason="the bundle is for x86_64")
 
+SITE = "/etc/storewarden/site.yaml"
+TAKES_MORE = broken_releases.Change(
+    file="edge/config/site_apply.py", old=" 7 * 86400.0", new=" 70 * 86400.0"
+)
+NEWER = "apply: {watch: 10d}"
+"""A configuration that a release with this change takes, and the one before does not."""
+
 
 def good(store: Installed, before: list[str], journal: str, version: str = "0.1.0") -> None:
     """See that `version` runs, all is up, and no record was lost."""
@@ -27,32 +34,9 @@ def good(store: Installed, before: list[str], journal: str, version: str = "0.1.
     assert store.verified().returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("version", "changes", "reason"),
-    [
-        (
-            "0.2.1",
-            broken_releases.WAYS["import"].changes,
-            "0.2.1 ended by itself before it was ready",
-        ),
-        (
-            "0.2.7",
-            broken_releases.later(4, '__import__("os").abort()'),
-            "0.2.7 ended by itself ",
-        ),
-    ],
-    ids=["import", "crash"],
-)
-def test_a_broken_release_is_gone_back_from(
-    store: Installed,
-    first: Path,
-    tmp_path: Path,
-    version: str,
-    changes: tuple[broken_releases.Change, ...],
-    reason: str,
-) -> None:
-    made = broken_releases.made(first, tmp_path, version, changes)
-    assert copied(store, made, "0.1.0", tmp_path) == version
+def gone_back_from(store: Installed, made: Path, reason: str) -> None:
+    """Upgrade to a broken release, and see that it is gone back from for this reason."""
+    version = copied(store, made, "0.1.0", made.parent)
     before, journal = store.ids(), store.journal()
 
     done = store.to(version, "--watch", "30s")
@@ -65,6 +49,32 @@ def test_a_broken_release_is_gone_back_from(
     told = store.said("upgrade.returned")[-1]
     assert (told["from"], told["to"], told["by"]) == ("0.1.0", version, "root")
     assert reason in told["reason"]
+
+
+def test_a_release_that_does_not_start_is_gone_back_from(
+    store: Installed, first: Path, tmp_path: Path
+) -> None:
+    changes = broken_releases.WAYS["import"].changes
+    made = broken_releases.made(first, tmp_path, "0.2.1", changes)
+    gone_back_from(store, made, "0.2.1 ended by itself before it was ready")
+
+
+def test_a_release_that_aborts_leaves_the_one_before_the_configuration_that_it_ran(
+    store: Installed, first: Path, tmp_path: Path
+) -> None:
+    changes = (TAKES_MORE, *broken_releases.later(4, '__import__("os").abort()'))
+    made = broken_releases.made(first, tmp_path, "0.2.7", changes)
+    ran = store.system.run("cat", SITE).stdout
+    config = store.until(lambda s: s["version"] == "0.1.0")["config"]
+    store.system.run("tee", SITE, input=f"{ran}{NEWER}\n")
+    try:
+        gone_back_from(store, made, "0.2.7 ended by itself ")
+        assert store.until(lambda s: True)["config"] == config
+        refused = store.said("config.refused")[-1]["reason"]
+        assert refused.endswith("'watch' is at most 7d")
+    finally:
+        store.system.run("tee", SITE, input=ran)
+        store.system.run("systemctl", "reload", "storewarden")
 
 
 def test_an_upgrade_whose_program_is_killed_is_gone_back_from(
