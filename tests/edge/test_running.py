@@ -106,7 +106,7 @@ def test_without_a_state_folder_the_rules_run_and_sigterm_ends_it(tmp_path: Path
         status = await up(daemon)
         assert status["journal"]["error"]
         async with asyncio.timeout(LIMIT):
-            await store.module.pulse("di0", 0.1)
+            await store.module.pulse("di0", 0.5)
             await store.module.wait_output(SIREN, True)
         began = time.monotonic()
         assert await daemon.stop() == 0
@@ -129,7 +129,7 @@ def test_without_a_control_socket_the_rules_run_and_http_answers(tmp_path: Path)
         async with asyncio.timeout(LIMIT):
             while 'device_up{device="eas_front"} 1.0' not in (await page(store, "/metrics"))[1]:
                 await asyncio.sleep(0.05)
-            await store.module.pulse("di0", 0.1)
+            await store.module.pulse("di0", 0.5)
             await store.module.wait_output(SIREN, True)
         assert (await page(store, "/healthz"))[0] == 200
         text = (await page(store, "/metrics"))[1]
@@ -236,7 +236,7 @@ def test_an_unhandled_error_in_any_part_brings_the_outputs_to_their_state(tmp_pa
             running = asyncio.create_task(serve(parts, asyncio.Event(), stopping=asyncio.Event()))
             while parts.decider.engine.states.value("gate", "link") != "up":
                 await asyncio.sleep(0.02)
-            await module.pulse("di0", 0.1)
+            await module.pulse("di0", 0.5)
             await module.wait_output(SIREN, True)
             parts.pipeline.decide = breaks  # type: ignore[method-assign]
             with pytest.raises(ExceptionGroup) as broken:

@@ -83,7 +83,7 @@ async def after_watch(daemon: Daemon) -> dict[str, Any]:
 async def come_in(store: Store, times: int) -> None:
     """Open and close the front door."""
     for _ in range(times):
-        await store.module.pulse(FRONT, 0.1)
+        await store.module.pulse(FRONT, 0.5)
         await asyncio.sleep(0.1)
 
 

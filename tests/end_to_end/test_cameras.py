@@ -59,7 +59,7 @@ def test_an_alarm_turns_the_camera_keeps_a_clip_and_the_camera_goes_home(tmp_pat
                 await state(daemon, "cam_tills", "link", "up")
                 await asyncio.sleep(3)  # of video before the alarm: the world's time, not ours
                 async with daemon.tail() as next_of:
-                    await store.module.pulse(GATE, 0.1)
+                    await store.module.pulse(GATE, 0.5)
                     arrived = await next_of("cam_exit", "camera.arrived")
                     kept: dict[str, dict[str, Any]] = {}
                     while len(kept) < len(FILMING):

@@ -141,7 +141,7 @@ def test_an_evacuation_is_drilled_started_and_ended_by_people(tmp_path: Path) ->
 def test_the_journal_is_read_on_a_live_a_killed_and_a_stopped_box(tmp_path: Path) -> None:
     async def story(store: Store, daemon: Daemon) -> None:
         config = ("--config", str(daemon.config))
-        await store.module.pulse(GATE, 0.1)
+        await store.module.pulse(GATE, 0.5)
         await wired(store, **{SIREN: True})
         for end in (None, daemon.kill, daemon.stop):
             if end is not None:

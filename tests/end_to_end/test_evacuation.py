@@ -38,7 +38,7 @@ def test_a_fire_releases_the_exit_lights_the_beacon_and_silences_the_theft_siren
         order = {"do": "order", "device": "lock_exit", "command": "relock", "parameters": {}}
         await daemon.ask(**order, reason="opening", by="test")
         await wired(store, **{LOCK: True})
-        await store.module.pulse(GATE, 0.1)
+        await store.module.pulse(GATE, 0.5)
         await wired(store, **{SIREN: True})
         store.module.set(FIRE, True)
         await wired(store, **{LOCK: False, BEACON: True, SIREN: False})
@@ -80,7 +80,7 @@ def test_at_sigterm_sirens_are_off_and_the_lock_is_released(tmp_path: Path) -> N
     async def story(store: Store, daemon: Daemon) -> None:
         relock = {"device": "lock_exit", "command": "relock", "parameters": {}}
         await daemon.ask(do="order", **relock, reason="opening", by="test")
-        await store.module.pulse(GATE, 0.1)
+        await store.module.pulse(GATE, 0.5)
         await wired(store, **{SIREN: True, LOCK: True})
         assert await daemon.stop() == 0
         assert store.module.outputs[SIREN] is False
@@ -93,7 +93,7 @@ def test_after_kill_9_safe_state_brings_every_output_to_its_state(tmp_path: Path
     async def story(store: Store, daemon: Daemon) -> None:
         relock = {"device": "lock_exit", "command": "relock", "parameters": {}}
         await daemon.ask(do="order", **relock, reason="opening", by="test")
-        await store.module.pulse(GATE, 0.1)
+        await store.module.pulse(GATE, 0.5)
         await wired(store, **{SIREN: True, LOCK: True})
         await daemon.kill()
         assert store.module.outputs[SIREN] is True

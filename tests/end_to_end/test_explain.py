@@ -53,7 +53,7 @@ async def near_miss(store: Store, daemon: Daemon) -> None:
 def test_a_firing_and_a_near_miss_are_explained_also_after_a_kill(tmp_path: Path) -> None:
     async def story(store: Store, daemon: Daemon) -> None:
         await near_miss(store, daemon)
-        await store.module.pulse(GATE, 0.1)
+        await store.module.pulse(GATE, 0.5)
         await wired(store, **{SIREN: True})
 
         def done(found: dict[str, Any]) -> bool:

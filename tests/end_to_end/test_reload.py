@@ -79,7 +79,7 @@ def test_a_refused_configuration_leaves_the_running_one_and_is_said(tmp_path: Pa
         assert "sund" in refused["data"]["reason"]
         status = await daemon.ask(do="status")
         assert (status["config"], status["devices_down"]) == (before, [])
-        await store.module.pulse(GATE, 0.1)
+        await store.module.pulse(GATE, 0.5)
         await wired(store, **{SIREN: True})
 
     play(tmp_path, story)
@@ -95,7 +95,7 @@ def test_a_start_with_a_broken_configuration_runs_the_last_good_one_and_says_so(
         await daemon.start()
         status = await daemon.until(lambda status: not status["devices_down"])
         assert status["config"] == before
-        await store.module.pulse(GATE, 0.1)
+        await store.module.pulse(GATE, 0.5)
         await wired(store, **{SIREN: True})
         (refused,) = said(daemon, "config.refused")
         assert "devices.yaml:1:" in str(refused["reason"])

@@ -107,7 +107,7 @@ def test_a_thief_a_burglar_and_a_fire_meet_the_library(tmp_path: Path) -> None:
         store.senders["lane_gateway"].say("DEACTIVATED 2")
         await store.senders["lane_gateway"].sent()
         await kept(daemon, "eas.deactivated")
-        await store.modules["side"].pulse("di0")
+        await store.modules["side"].pulse("di0", 0.5)
         await shows(front, do1=True)
         await incident(daemon, "tag_left_on")
         assert "walk_out" not in {fired["rule"] for fired in said(daemon, "rule.fired")}
@@ -134,9 +134,9 @@ def test_a_thief_a_burglar_and_a_fire_meet_the_library(tmp_path: Path) -> None:
 def test_a_tag_that_leaves_a_store_where_nobody_paid_sounds_the_siren(tmp_path: Path) -> None:
     async def story(store: Store, daemon: Daemon) -> None:
         front = store.modules["front"]
-        await front.pulse("di0")  # a tag comes in at the front
+        await front.pulse("di0", 0.5)  # a tag comes in at the front
         await kept(daemon, "eas.alarm")
-        await store.modules["side"].pulse("di0")  # and another leaves by the side
+        await store.modules["side"].pulse("di0", 0.5)  # and another leaves by the side
         await shows(store.modules["side"], do0=True)
         await incident(daemon, "walk_out")
         assert front.outputs["do0"] is False

@@ -170,7 +170,7 @@ def test_while_the_broker_is_down_rules_go_on_and_at_its_return_all_of_it_arrive
                 broker.kill()
                 await connected(daemon, is_so=False)
                 before = {record.id for record in published(daemon)}
-                await store.module.pulse(GATE, 0.1)
+                await store.module.pulse(GATE, 0.5)
                 await wired(store, **{SIREN: True})
                 await wired(store, **{SIREN: False})
                 meanwhile = {record.id for record in published(daemon)} - before

@@ -92,7 +92,7 @@ def test_a_module_that_is_gone_is_said_once_and_its_states_are_unknown_until_it_
             store.module.faults.connections = None
             await next_of("annex", "link.up")
         await state(daemon, "door_front", "contact", "closed")
-        await store.module.pulse(GATE, 0.1)
+        store.module.set(GATE, True)
         await wired(store, **{SIREN: True})
 
     play(tmp_path, story)

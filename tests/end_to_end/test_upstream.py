@@ -35,7 +35,7 @@ async def fire(store: Store, daemon: Daemon) -> None:
     """Close the exit, sound the theft siren, then close the fire contact; all on the wire."""
     await daemon.ask(**RELOCK, reason="opening", by="test")
     await wired(store, **{LOCK: True})
-    await store.module.pulse(GATE, 0.1)
+    await store.module.pulse(GATE, 0.5)
     await wired(store, **{SIREN: True})
     store.module.set(FIRE, True)
     await wired(store, **{LOCK: False, BEACON: True, SIREN: False})

@@ -84,7 +84,7 @@ async def busy(store: Store) -> AsyncIterator[None]:
 
     async def on() -> None:
         while True:
-            await store.module.pulse("di0", 0.1)
+            await store.module.pulse("di0", 0.5)
             for closed in (False, True):
                 store.module.set("di1", closed)
                 await asyncio.sleep(0.1)
